@@ -1,0 +1,59 @@
+# Everything here works on a fresh clone with Python 3.11+ and make alone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+STAMP  := $(VENV)/.installed
+MEMBERS := services/contract services/adapter services/manager
+MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help install up test check format lock schema bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv with agent-adapter, agent-manager and agentctl in it
+
+$(UV):
+	@echo "==> $(VENV): $$($(PYTHON) --version), uv from the package index"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which with PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+$(STAMP): requirements/dev.txt $(MANIFESTS) | $(UV)
+	@echo "==> locked dependencies (requirements/dev.txt) and the three packages, editable"
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=-e ./%)
+	@touch $@
+	@echo "==> ready: $(BIN)/agent-adapter $(BIN)/agent-manager $(BIN)/agentctl"
+
+up: install ## run the manager and the example agents here, until Ctrl-C
+	@$(BIN)/agentctl up
+
+test: install ## run the tests (TEST_PROFILE=full for all of them)
+	@$(BIN)/pytest
+
+check: install ## lint, types, formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install ## format the code
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+schema: install ## write config/agents.config.schema.json from the structs
+	@$(BIN)/python -m agent_contract.schema > config/agents.config.schema.json
+
+bench: install ## measure the hot paths beside something real
+	@$(BIN)/python benchmarks/hot_paths.py
+
+lock: | $(UV) ## resolve the dependencies again, with hashes
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
+	  --group dev $(MANIFESTS) --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
+	  --custom-compile-command "make lock" -o requirements/dev.txt
+	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
+
+clean: ## remove the environment and what the tests left
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
