@@ -58,15 +58,8 @@ class _Enqueue(logging.handlers.QueueHandler):
         except queue.Full:
             self.dropped += 1
 
-    def handleError(self, _: logging.LogRecord) -> None:  # type: ignore[override]  # noqa: N802  # logging's name
+    def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         self.dropped += 1
-
-
-class _QuietFile(logging.handlers.RotatingFileHandler):
-    """A rotated file whose trouble (no space, read-only) costs its own lines and nothing else."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        """Say nothing: standard output has the line as well."""
 
 
 class _Readable(logging.StreamHandler[TextIO]):
@@ -112,11 +105,16 @@ def configure(
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(_QuietFile(file, maxBytes=_FILE_BYTES, backupCount=_FILES - 1, encoding="utf-8"))
+            handlers.append(
+                logging.handlers.RotatingFileHandler(
+                    file, maxBytes=_FILE_BYTES, backupCount=_FILES - 1, encoding="utf-8"
+                )
+            )
         except OSError as error:
             trouble = error
     listener = logging.handlers.QueueListener(handler.queue, *handlers)
     listener.start()
+    logging.raiseExceptions = False  # a full disk costs its own lines, nothing else (stdout has them as well)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
