@@ -1,0 +1,1 @@
+"""The ways in which an agent plugs in: Python code, any program, an HTTP service, or a dummy."""

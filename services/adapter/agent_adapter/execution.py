@@ -1,0 +1,218 @@
+"""One task from its arrival to its outcome: checked, admitted, run, answered for, or cut short.
+
+The agent's code runs in an asyncio task of its own, so that the caller is answered the moment a task is cancelled or
+cut, whatever the code does about it, and so that a caller who leaves takes nothing with him.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from agent_contract.problems import Problem, refusal
+from agent_contract.wire import Progress
+
+from agent_adapter.admission import TaskTable
+from agent_adapter.agents.agent import Agent
+from agent_adapter.agents.context import Caller, Context, Ports
+from agent_adapter.agents.encoding import MAX_RESULT_BYTES
+from agent_adapter.errors import Rejected
+from agent_adapter.lifecycle import Lifecycle
+from agent_adapter.tasks import Outcome, Task
+
+log = structlog.stdlib.get_logger(__name__)
+
+CallerOf = Callable[[str, datetime | None, str | None], Caller]
+
+
+class Execution:
+    """Runs tasks. `spawn` starts a coroutine in the process's task group; `caller_of` gives a task its way out."""
+
+    def __init__(
+        self,
+        table: TaskTable,
+        lifecycle: Lifecycle,
+        agent: Agent,
+        *,
+        clock: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None]], Any],
+        caller_of: CallerOf,
+        task_timeout_seconds: float | None,
+    ) -> None:
+        self.table = table
+        self._lifecycle = lifecycle
+        self._agent = agent
+        self._clock = clock
+        self._spawn = spawn
+        self._caller_of = caller_of
+        self._task_timeout_seconds = task_timeout_seconds
+
+    def submit(self, task: Task) -> Task:
+        """Take the task, or give the one that its idempotency key began.
+
+        Raises:
+            Problem: a refusal (409 `paused`, `stopping`; 503 `starting`, `at-capacity`), 422 `bad-parameters`,
+                409 `key-in-use` or 422 `key-reused`.
+
+        """
+        earlier = self._earlier(task)
+        if earlier is not None:
+            return earlier
+        self._refuse_unless_taking()
+        try:
+            task.parameters = self._agent.accept(task.parameters)
+        except Rejected as rejected:
+            raise _bad_parameters(rejected) from rejected
+        self.table.admit(task)
+        self._spawn(self._run(task))
+        return task
+
+    def cancel(self, task_id: str) -> None:
+        """End a task at its caller's wish; raises Problem 404 `unknown-task` or 409 `already-ended`."""
+        task = self.table.find(task_id)
+        if task is None:
+            raise Problem("unknown-task", f"no task {task_id!r} here within the last hour")
+        if task.outcome is not None:
+            raise Problem("already-ended", f"task {task_id} has {task.state} already")
+        self._cut(task, "cancelled", _cancelled(started=task.started_at is not None))
+
+    def refuse_waiting(self) -> None:
+        """Give every queued task whose caller waits the 409 of the order to leave: no work on it began."""
+        for task in [task for task in self.table.queue if task.awaited]:
+            self._cut(task, "rejected", refusal("stopping", "the instance is stopping"))
+
+    def cut_all(self) -> int:
+        """End what is still in hand at the drain's deadline; gives how many tasks that were."""
+        tasks = [*reversed(self.table.queue), *self.table.running.values()]
+        for task in tasks:
+            started = task.started_at is not None
+            detail = "the drain's deadline came before the task was done"
+            outcome = {"outcome": "interrupted"} if started else {}
+            self._cut(task, "interrupted", Problem("drain-timeout", detail, started=started, **outcome))
+        return len(tasks)
+
+    def _earlier(self, task: Task) -> Task | None:
+        if task.key is None:
+            return None
+        known = self.table.ended.find_key(task.key) or self._in_hand(task.key.text)
+        if known is None or known.key is None:
+            return None
+        if known.key.body_digest != task.key.body_digest:
+            raise Problem("key-reused", "this idempotency key came with another body before", field="Idempotency-Key")
+        if known.outcome is None:
+            detail = f"task {known.task_id} with this key is still {known.state}"
+            raise Problem("key-in-use", detail, headers={"Retry-After": "1"}, taskId=known.task_id)
+        return known
+
+    def _in_hand(self, key: str) -> Task | None:
+        return next((task for task in self.table.in_hand() if task.key is not None and task.key.text == key), None)
+
+    def _refuse_unless_taking(self) -> None:
+        if self._lifecycle.takes_work:
+            return
+        state = self._lifecycle.state
+        if state == "stopping":
+            raise refusal("stopping", "the instance is stopping: it takes no new work")
+        if state == "paused":
+            raise refusal("paused", "the instance is paused", retry_after_seconds=5)
+        raise refusal("starting", "the instance is still starting")
+
+    async def _run(self, task: Task) -> None:
+        await task.turn.wait()
+        if task.outcome is not None:
+            return
+        structlog.contextvars.bind_contextvars(task_id=task.task_id)
+        context = self._context(task)
+        current = asyncio.current_task()
+        timer = self._timer(task)
+
+        def on_cancel() -> None:
+            context.cancelled = True
+            if current is not None:
+                current.cancel()
+
+        task.on_cancel = on_cancel
+        chunks = _Chunks(task)
+        try:
+            result = await self._agent.run(task.parameters, context, chunks.emit)
+            self.table.end(task, "succeeded", result=result or chunks.joined())
+        except asyncio.CancelledError:
+            if task.outcome is None:
+                raise
+        except Exception as error:  # noqa: BLE001  # agent code may raise anything; it becomes the task's outcome
+            self._failed(task, error)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _context(self, task: Task) -> Context:
+        deadline = None
+        if task.deadline_at is None and self._task_timeout_seconds is not None:
+            task.deadline_at = (task.started_at or self._clock()) + self._task_timeout_seconds
+        if task.deadline_at is not None:
+            deadline = datetime.now(UTC) + timedelta(seconds=task.deadline_at - self._clock())
+        loop = asyncio.get_running_loop()
+
+        def report(progress: Progress) -> None:
+            task.progress = progress
+
+        call = self._caller_of(task.task_id, deadline, task.traceparent)
+        ports = Ports(report=report, call=call, loop=loop)
+        return Context(
+            task.task_id, ports, deadline=deadline, traceparent=task.traceparent, streaming=task.emit is not None
+        )
+
+    def _timer(self, task: Task) -> asyncio.TimerHandle | None:
+        if self._task_timeout_seconds is None:
+            return None
+        detail = f"the task took longer than {self._task_timeout_seconds:g} s"
+        problem = Problem("task-timeout", detail, started=True, outcome="cancelled")
+        loop = asyncio.get_running_loop()
+        return loop.call_later(self._task_timeout_seconds, self._cut, task, "timeout", problem)
+
+    def _cut(self, task: Task, outcome: Outcome, problem: Problem) -> None:
+        on_cancel = task.on_cancel
+        if self.table.end(task, outcome, problem=problem) and on_cancel is not None:
+            on_cancel()
+
+    def _failed(self, task: Task, error: Exception) -> None:
+        if isinstance(error, Rejected):
+            self.table.end(task, "rejected", problem=_bad_parameters(error))
+        elif isinstance(error, Problem):
+            log.error("task failed", code=error.code, detail=error.detail)
+            self.table.end(task, "failed", problem=error)
+        else:
+            log.error("task failed", exc_info=error)
+            self.table.end(task, "failed", problem=Problem("agent-failed", f"{type(error).__name__}: {error}"))
+
+
+class _Chunks:
+    """What a generator yields: handed to the stream's reader, and kept for the result, which is their list."""
+
+    def __init__(self, task: Task) -> None:
+        self._emit = task.emit
+        self._kept: list[bytes] = []
+        self._bytes = 0
+
+    async def emit(self, chunk: bytes) -> None:
+        """Take one chunk as JSON text; raises Problem `result-too-large` when their list is over 10 MiB."""
+        self._bytes += len(chunk) + 1
+        if self._bytes > MAX_RESULT_BYTES:
+            raise Problem("result-too-large", f"the chunks have more than {MAX_RESULT_BYTES} bytes")
+        self._kept.append(chunk)
+        if self._emit is not None:
+            await self._emit(chunk)
+
+    def joined(self) -> bytes:
+        """Give the JSON list of the chunks."""
+        return b"[" + b",".join(self._kept) + b"]"
+
+
+def _cancelled(*, started: bool) -> Problem:
+    return Problem("agent-cancelled", "the task was cancelled", started=started, outcome="cancelled")
+
+
+def _bad_parameters(rejected: Rejected) -> Problem:
+    extra = {"field": rejected.field} if rejected.field else {}
+    return Problem("bad-parameters", rejected.detail, **extra)

@@ -1,0 +1,122 @@
+"""The adapter's outgoing HTTP: to its managers and to an upstream. The only module that knows httpx.
+
+CallFailed
+    ConnectFailed    nothing was sent
+    CallBroken       it may have been received
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+CONNECT_SECONDS: Final = 2.0
+_IDLE_SECONDS: Final = 2.0
+"""Below the 5 s that servers keep a connection: a request sent as it is closed would be lost."""
+
+
+class CallFailed(Exception):
+    """An HTTP call gave no whole answer."""
+
+
+class ConnectFailed(CallFailed):
+    """No connection: nothing was sent. `refused` tells that the host is there and nothing listens."""
+
+    def __init__(self, detail: str, *, refused: bool) -> None:
+        super().__init__(detail)
+        self.refused = refused
+
+
+class CallBroken(CallFailed):
+    """The connection ended, or the time ran out, before the answer was whole: it may have been received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: its status, its headers in lower case, its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401  # any JSON value
+        """Give the decoded body, or None when it is not JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+
+
+class HttpClient:
+    """A keep-alive client that follows no redirect and no proxy of the environment."""
+
+    def __init__(self, *, connections: int, tls: ssl.SSLContext | None = None) -> None:
+        self._client = httpx.AsyncClient(
+            trust_env=False,
+            verify=tls if tls is not None else True,
+            limits=httpx.Limits(max_connections=connections, keepalive_expiry=_IDLE_SECONDS),
+        )
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_seconds: float
+    ) -> Answer:
+        """Give the whole answer, each step of it within the timeout; raises CallFailed."""
+        async with self.stream(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds) as opened:
+            return Answer(opened.status, opened.headers, await opened.read())
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float | None
+    ) -> AsyncIterator["OpenAnswer"]:
+        """Give the answer as soon as its head is there; a timeout of None waits as long as the work takes."""
+        timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS, pool=None)
+        host = {"host": headers["host"]} if "host" in headers else {}
+        extensions = {"sni_hostname": host["host"].rpartition(":")[0]} if host else {}
+        try:
+            async with self._client.stream(
+                method, url, headers=dict(headers), content=body, timeout=timeout, extensions=extensions
+            ) as response:
+                yield OpenAnswer(response)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            refused = isinstance(error, httpx.ConnectError) and "refused" in _cause(error).lower()
+            raise ConnectFailed(f"cannot connect to {url}: {_cause(error)}", refused=refused) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise CallBroken(f"no answer from {url}: {_cause(error)}") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+
+class OpenAnswer:
+    """An answer whose body is still to come."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Give the body as it comes, undecoded."""
+        return self._response.aiter_raw()
+
+    async def read(self, limit: int = 64 * 1024 * 1024) -> bytes:
+        """Give the body whole; raises CallBroken when it is longer than `limit` bytes."""
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit:
+                raise CallBroken(f"the answer has more than {limit} bytes")
+        return bytes(body)
+
+
+def _cause(error: BaseException) -> str:
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # one of them is not None
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,43 @@
+"""The shared secrets between managers and adapters: several may be valid at once, so that they can be rotated."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from agent_contract.loading import ConfigurationError
+
+HEADER: Final = "X-Manager-Token"
+
+
+def read_tokens(process: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the tokens of `MANAGER_TOKEN` or of the file `MANAGER_TOKEN_FILE`; the first is the one to send.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no token.
+
+    """
+    path = process.get("MANAGER_TOKEN_FILE")
+    if not path:
+        return split_tokens(process.get("MANAGER_TOKEN", ""))
+    try:
+        tokens = split_tokens(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError("MANAGER_TOKEN_FILE", f"cannot read {path}: {error}") from error
+    if not tokens:
+        raise ConfigurationError("MANAGER_TOKEN_FILE", f"{path} holds no token")
+    return tokens
+
+
+def split_tokens(text: str) -> tuple[str, ...]:
+    """Give the tokens of a text, one a line or comma-separated."""
+    return tuple(token for token in (part.strip() for part in text.replace(",", "\n").splitlines()) if token)
+
+
+def matches(token: str, accepted: Sequence[str]) -> bool:
+    """Tell whether the token is one of those accepted, in a time that does not depend on how much of it is right."""
+    given = token.encode()
+    found = False
+    for candidate in accepted:
+        found |= hmac.compare_digest(given, candidate.encode())
+    return found
