@@ -36,7 +36,7 @@ async def plan(parameters: PlanRequest, context: Context) -> PlanResult:
         context.reject(str(mistake), field="parameters.goal")
     if not parameters.execute:
         return {"steps": steps}
-    context.report_progress(0.1, f"{len(steps)} steps planned, the executor runs them")
+    context.report_progress(0.1, "the plan is made, the executor runs it")
     done = await context.call("executor", {"steps": steps})
     return {"steps": steps, "results": done["results"]}
 
