@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import BinaryIO, Final
 
 _BLOCK_BYTES: Final = 64 * 1024
