@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 STAMP  := $(VENV)/.installed
+FULL   := $(VENV)/.installed-full
 MEMBERS := services/contract services/adapter services/manager
 MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format lock schema bench clean
+.PHONY: help install install-full up test check format lock schema bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +32,14 @@ $(STAMP): requirements/dev.txt $(MANIFESTS) | $(UV)
 up: install ## run the manager and the example agents here, until Ctrl-C
 	@$(BIN)/agentctl up
 
-test: install ## run the tests (TEST_PROFILE=full for all of them)
+install-full: $(FULL) ## what the full profile needs too: the retriever's embeddings (about 120 MB)
+
+$(FULL): requirements/full.txt | $(STAMP)
+	@echo "==> locked dependencies of the embeddings (requirements/full.txt)"
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --compile-bytecode --require-hashes -r requirements/full.txt
+	@touch $@
+
+test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests (TEST_PROFILE=full for all of them)
 	@$(BIN)/pytest
 
 check: install ## lint, types, formatting
@@ -53,6 +61,8 @@ lock: | $(UV) ## resolve the dependencies again, with hashes
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
 	  --group dev $(MANIFESTS) --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
 	  --custom-compile-command "make lock" -o requirements/dev.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-deps --python-version 3.11 \
+	  -c requirements/dev.txt --custom-compile-command "make lock" -o requirements/full.txt requirements/full.in
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
 
 clean: ## remove the environment and what the tests left

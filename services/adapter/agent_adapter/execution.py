@@ -23,7 +23,7 @@ from agent_adapter.tasks import Outcome, Task
 
 log = structlog.stdlib.get_logger(__name__)
 
-CallerOf = Callable[[str, datetime | None, str | None], Caller]
+CallerOf = Callable[[str, float | None, str | None], Caller]
 
 
 class Execution:
@@ -68,14 +68,15 @@ class Execution:
         self._spawn(self._run(task))
         return task
 
-    def cancel(self, task_id: str) -> None:
-        """End a task at its caller's wish; raises Problem 404 `unknown-task` or 409 `already-ended`."""
+    def cancel(self, task_id: str) -> Task:
+        """End a task at its caller's wish and give it; raises Problem 404 `unknown-task` or 409 `already-ended`."""
         task = self.table.find(task_id)
         if task is None:
             raise Problem("unknown-task", f"no task {task_id!r} here within the last hour")
         if task.outcome is not None:
             raise Problem("already-ended", f"task {task_id} has {task.state} already")
         self._cut(task, "cancelled", _cancelled(started=task.started_at is not None))
+        return task
 
     def refuse_waiting(self) -> None:
         """Give every queued task whose caller waits the 409 of the order to leave: no work on it began."""
@@ -88,8 +89,10 @@ class Execution:
         for task in tasks:
             started = task.started_at is not None
             detail = "the drain's deadline came before the task was done"
-            outcome = {"outcome": "interrupted"} if started else {}
-            self._cut(task, "interrupted", Problem("drain-timeout", detail, started=started, **outcome))
+            problem = Problem("drain-timeout", detail, started=started)
+            if started:
+                problem.extra["outcome"] = "interrupted"
+            self._cut(task, "interrupted", problem)
         return len(tasks)
 
     def _earlier(self, task: Task) -> Task | None:
@@ -157,7 +160,7 @@ class Execution:
         def report(progress: Progress) -> None:
             task.progress = progress
 
-        call = self._caller_of(task.task_id, deadline, task.traceparent)
+        call = self._caller_of(task.task_id, task.deadline_at, task.traceparent)
         ports = Ports(report=report, call=call, loop=loop)
         return Context(
             task.task_id, ports, deadline=deadline, traceparent=task.traceparent, streaming=task.emit is not None
@@ -214,5 +217,7 @@ def _cancelled(*, started: bool) -> Problem:
 
 
 def _bad_parameters(rejected: Rejected) -> Problem:
-    extra = {"field": rejected.field} if rejected.field else {}
-    return Problem("bad-parameters", rejected.detail, **extra)
+    problem = Problem("bad-parameters", rejected.detail)
+    if rejected.field:
+        problem.extra["field"] = rejected.field
+    return problem

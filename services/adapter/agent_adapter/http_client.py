@@ -19,7 +19,7 @@ _IDLE_SECONDS: Final = 2.0
 """Below the 5 s that servers keep a connection: a request sent as it is closed would be lost."""
 
 
-class CallFailed(Exception):
+class CallFailed(Exception):  # noqa: N818  # what happened, as its kinds
     """An HTTP call gave no whole answer."""
 
 

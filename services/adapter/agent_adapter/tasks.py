@@ -71,6 +71,11 @@ class Task:
             return 0.0
         return self.ended_at - self.started_at
 
+    @property
+    def finished_by_itself(self) -> bool:
+        """Whether it ran and nobody cut it short."""
+        return self.started_at is not None and self.outcome in ("succeeded", "failed", "rejected")
+
     def result_body(self) -> bytes:
         """Give the 200 body of `POST /execute` for a task that succeeded."""
         return msgspec.json.encode(

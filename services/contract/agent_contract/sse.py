@@ -2,7 +2,7 @@
 
 import asyncio
 import codecs
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 from msgspec import Struct
@@ -39,7 +39,7 @@ def encode_event(event: str | None, data: bytes, id: str | None = None) -> bytes
 
 async def with_heartbeat(
     source: AsyncIterator[bytes], every_seconds: float = HEARTBEAT_SECONDS
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Give what `source` gives, and a comment for each `every_seconds` of silence."""
     pending: asyncio.Future[bytes] | None = None
     try:

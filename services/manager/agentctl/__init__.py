@@ -1,0 +1,3 @@
+"""The command line of managers and agents: `agentctl`."""
+
+__version__ = "0.1.0"

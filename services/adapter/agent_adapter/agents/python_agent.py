@@ -20,7 +20,7 @@ from agent_adapter.agents.parameters import JsonSchema, Parameters, Unchecked, p
 from agent_adapter.errors import StartFailed
 
 _SPARE_THREADS: Final = 64
-"""Threads beside `maxConcurrency`: a cancelled task whose code does not look at `context.cancelled` keeps its thread."""
+"""Threads beside `maxConcurrency`: a cancelled task keeps its thread until its code looks at `context.cancelled`."""
 
 
 class PythonAgent:

@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
             abandon = partial(self.give_up, call, ConnectionLost("cannot read the stream: its reader left"))
             self._chunks = chunks = Chunks(self._resume, abandon)
             self._resolve(self._parser.response(chunks))
-        if chunks.put(self._parser.take()) > MAX_UNREAD_STREAM_BYTES and not self._parser.complete and self._reading:
+        if chunks.put(self._parser.take()) > MAX_UNREAD_STREAM_BYTES and self._reading:
             self._reading = False
             self._transport.pause_reading()
 

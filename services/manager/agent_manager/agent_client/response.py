@@ -106,8 +106,7 @@ class Chunks:
 
     async def aclose(self) -> None:
         """Leave: a stream that has not ended is closed at once, so that the instance sees its reader go."""
-        if not self._ended:
-            self._abandon()
+        self._abandon()
         self._pieces, self._error, self._ended = [], None, True
 
     def put(self, pieces: list[bytes]) -> int:

@@ -1,0 +1,143 @@
+"""The composition root: which parts an instance has, and who is told of what."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from agent_contract.config import Agent as AgentConfig
+from agent_contract.serving import Server
+from agent_contract.wire import DesiredState
+from msgspec import UNSET, UnsetType
+
+from agent_adapter.adapter import Adapter
+from agent_adapter.admission import TaskTable
+from agent_adapter.agents.agent import Agent
+from agent_adapter.app import application
+from agent_adapter.config import AdapterSettings
+from agent_adapter.drain import DrainLimits
+from agent_adapter.execution import Execution
+from agent_adapter.heartbeat import Managers
+from agent_adapter.http_client import HttpClient
+from agent_adapter.identity import Identity
+from agent_adapter.lifecycle import Lifecycle
+from agent_adapter.metrics import Metrics
+from agent_adapter.outgoing_calls import OutgoingCalls
+from agent_adapter.supervisor import Supervisor
+from agent_adapter.views import Views
+
+_MANAGER_CONNECTIONS: Final = 8
+"""To managers: beats and last words, one at a time to each of a few."""
+_SPARE_CONNECTIONS: Final = 8
+
+
+class Instance:
+    """The parts of one process, made in the order in which they need one another."""
+
+    def __init__(self, settings: AdapterSettings, identity: Identity, sockets: list[socket.socket]) -> None:
+        clock = time.monotonic
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._wired = False
+        limits = DrainLimits(settings.drain_timeout_seconds, settings.quiet_seconds, settings.termination_grace_seconds)
+        lifecycle = Lifecycle(clock, limits, self._changed)
+        table = TaskTable(clock, settings.max_concurrency, settings.max_queue, self._changed)
+        metrics = Metrics(lifecycle, table, _text(settings.agent.version), _unix_time)
+        agent = _agent(settings, self._changed, metrics)
+        token = settings.manager_tokens[0] if settings.manager_tokens else ""
+        self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
+        self._beats = HttpClient(connections=_MANAGER_CONNECTIONS)
+        calls = OutgoingCalls(settings.manager_url, self._calls, agent_id=settings.agent.id, token=token)
+        execution = Execution(
+            table,
+            lifecycle,
+            agent,
+            clock=clock,
+            spawn=self._spawn,
+            caller_of=calls.of_task,
+            task_timeout_seconds=settings.task_timeout_seconds,
+        )
+        views = Views(settings, identity, lifecycle, table, agent, clock=clock, totals=metrics.totals, told=self._told)
+        adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock)
+        self.adapter = adapter
+        self.server = Server(application(adapter), sockets)
+        port = int(sockets[0].getsockname()[1])
+        self.supervisor = Supervisor(adapter, identity, self.server, port)
+        self._wired = True
+        self.supervisor.managers = Managers(
+            settings.manager_url,
+            self._beats,
+            self.supervisor,
+            token=token,
+            interval=settings.heartbeat_interval_seconds,
+        )
+
+    async def close(self) -> None:
+        """End what still runs of tasks that were cut, and every connection."""
+        for task in self._spawned:
+            task.cancel()
+        await self._calls.close()
+        await self._beats.close()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._spawned.add(task)  # the event loop keeps only a weak reference
+        task.add_done_callback(self._spawned.discard)
+
+    def _changed(self) -> None:
+        if self._wired:
+            self.supervisor.changed()
+
+    def _told(self) -> DesiredState | None:
+        return self.supervisor.told if self._wired else None
+
+
+def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent:  # noqa: ANN401  # a callback
+    config = settings.agent
+    schema = None if isinstance(config.parameters_schema, UnsetType) else config.parameters_schema
+    if settings.dummy:
+        from agent_adapter.agents.dummy_agent import DummyAgent  # noqa: PLC0415  # each way is loaded when it is used
+
+        return DummyAgent()
+    if config.upstream is not UNSET:
+        from agent_adapter.agents.upstream_agent import UpstreamAgent  # noqa: PLC0415
+
+        client = HttpClient(connections=settings.max_concurrency + _SPARE_CONNECTIONS)
+        return UpstreamAgent(str(config.upstream), client, on_change, schema)
+    if config.command is not UNSET or config.isolation == "process":
+        from agent_adapter.agents.command_agent import CommandAgent  # noqa: PLC0415
+
+        return CommandAgent(
+            _command(config),
+            environment=settings.environment,
+            directory=None,
+            on_change=on_change,
+            on_restart=metrics.child_restarts.inc,
+            schema=schema,
+        )
+    from agent_adapter.agents.python_agent import PythonAgent  # noqa: PLC0415
+
+    return PythonAgent(str(config.entry_point), threads=settings.max_concurrency, schema=schema)
+
+
+def _command(config: AgentConfig) -> list[str]:
+    return list(config.command) if not isinstance(config.command, UnsetType) else []
+
+
+def _text(value: str | UnsetType) -> str:
+    return "" if isinstance(value, UnsetType) else value
+
+
+def _unix_time(at: float) -> float:
+    return time.time() + at - time.monotonic()
+
+
+def enter_environment(settings: AdapterSettings) -> None:
+    """Make this process's environment that of agent code, and enter its working directory."""
+    for name in set(os.environ) - set(settings.environment):
+        del os.environ[name]
+    os.environ.update(settings.environment)
+    if not isinstance(settings.agent.working_directory, UnsetType):
+        os.chdir(Path(settings.agent.working_directory))

@@ -1,0 +1,1 @@
+"""HTTP of the adapter: each handler translates one request and its answer, and decides nothing."""
