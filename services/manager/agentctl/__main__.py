@@ -1,0 +1,45 @@
+"""The entry of `agentctl` and `python -m agentctl`: runs a command and makes its end an exit code."""
+
+import errno
+import os
+import sys
+
+import click
+
+from agentctl.cli import cli
+from agentctl.failures import CommandFailed, Exit
+from agentctl.terminal import note
+
+
+def main() -> int:
+    """Run the command line of this process and give its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name in another alphabet is no crash
+    try:
+        cli.main(prog_name="agentctl", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return Exit.INTERRUPTED
+    except CommandFailed as failure:
+        note(f"error: {failure}")
+        return failure.exit_code
+    except OSError as error:
+        return _unwritable(error)
+    return Exit.OK
+
+
+def _unwritable(error: OSError) -> int:
+    """Give the exit code of a command whose reader went away (`| head -1`); nothing more is written."""
+    if error.errno != errno.EPIPE:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The table of commands. A command's module is imported when the command runs: `agentctl version` waits for none."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+import agentctl
+
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "up": ("agentctl.up.command:up", "run the manager and the configuration's agents here"),
+    "init": ("agentctl.scaffold:init", "write a configuration and one agent that works"),
+    "config": ("agentctl.configuration:config", "check a configuration and print it merged"),
+    "get": ("agentctl.get:get", "list agents, instances, tasks, or what holds a drain"),
+    "describe": ("agentctl.describe:describe", "tell all about an agent or a task"),
+    "execute": ("agentctl.execute:execute", "have an agent do something and print the result"),
+    "cancel": ("agentctl.steer:cancel", "cancel a task"),
+    "logs": ("agentctl.logs:logs", "print an agent's log"),
+    "pause": ("agentctl.act:pause", "let an agent finish its work and take no more"),
+    "resume": ("agentctl.act:resume", "let a paused agent work again"),
+    "stop": ("agentctl.act:stop", "drain an agent and let it leave"),
+    "start": ("agentctl.act:start", "start an agent where the platform can"),
+    "restart": ("agentctl.act:restart", "drain and replace an agent's instances in turn"),
+    "rollout": ("agentctl.act:rollout", "restart an agent's instances in turn and wait for the last"),
+    "drain": ("agentctl.steer:drain", "extend a drain, call it off, or cancel what holds it"),
+    "wait": ("agentctl.wait:wait", "wait until an agent is in a state"),
+    "keys": ("agentctl.keys:keys", "make an API key"),
+    "completion": ("agentctl.completion:completion", "print the shell's completion script"),
+    "version": ("agentctl.cli:version", "print the version"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and short helps, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the table's order."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give the command, imported now; None for a name that is not in the table."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing one."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--manager", metavar="URL", help="The manager's address [AGENT_MANAGER_URL; http://127.0.0.1:8080].")
+@click.pass_context
+def cli(context: click.Context, manager: str | None) -> None:
+    """Run agents under management, call them, and see and steer what they do."""
+    context.obj = manager
+
+
+@click.command()
+def version() -> None:
+    """Print agentctl's version."""
+    click.echo(f"agentctl {agentctl.__version__}")

@@ -1,0 +1,68 @@
+"""What a person sees while a call is under way: how long it runs and what its agent reports."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from agent_contract.durations import format_duration
+
+from agentctl.client import Manager
+from agentctl.failures import CommandFailed
+from agentctl.rows import progress
+from agentctl.terminal import one_line
+from agentctl.views import Task, members, read
+from agentctl.watch import FLEET
+
+_FIRST_SECONDS: Final = 1.0
+"""A call that is over before says nothing."""
+_ERASE: Final = "\r\x1b[2K"
+
+
+@contextlib.contextmanager
+def shown_progress(manager: Manager, agent_id: str, key: str) -> Iterator[list[str]]:
+    """Show on the terminal how the call with this idempotency key goes, until the block ends.
+
+    Gives a list that holds the task's id once it is known. Where standard error is no terminal nothing is shown.
+    """
+    known: list[str] = []
+    if not sys.stderr.isatty():
+        yield known
+        return
+    ended = threading.Event()
+    watcher = threading.Thread(target=_show, args=(manager, agent_id, key, ended, known), daemon=True)
+    watcher.start()
+    try:
+        yield known
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _show(manager: Manager, agent_id: str, key: str, ended: threading.Event, known: list[str]) -> None:
+    began = time.monotonic()
+    shown = False
+    while not ended.wait(_FIRST_SECONDS):
+        task = _task(manager, agent_id, key)
+        if task is not None and not known:
+            known.append(task.task_id)
+        parts = [agent_id, format_duration(time.monotonic() - began)]
+        if task is not None:
+            parts += [task.state or "", "" if task.progress is None else progress(task.progress)]
+        sys.stderr.write(_ERASE + one_line(" ".join(part for part in parts if part))[:78])
+        sys.stderr.flush()
+        shown = True
+    if shown:
+        sys.stderr.write(_ERASE)
+        sys.stderr.flush()
+
+
+def _task(manager: Manager, agent_id: str, key: str) -> Task | None:
+    """Give the task that runs under the key; None while it is not known, or its manager does not say."""
+    try:
+        found: list[Any] = members(manager.get(f"{FLEET}/{agent_id}/tasks", key=key), "tasks")
+        return read(found[0], Task) if len(found) == 1 else None
+    except CommandFailed:
+        return None
