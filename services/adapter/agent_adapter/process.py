@@ -1,6 +1,7 @@
 """From the settings to the exit code: what happens around one life, and the exec that begins the next."""
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -94,15 +95,18 @@ def _restart(kept: list[int], original: Mapping[str, str], output: logs.LogOutpu
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit; agent code that still runs in a thread must not keep the process: its task was answered for."""
-    sys.stdout.flush()
+    """Exit at once: agent code's exit handlers run, the interpreter's own teardown (90 ms of freeing memory) does not.
+
+    Nor does it wait for agent code that still runs in a thread: that task was answered for.
+    """
     end = time.monotonic() + _LINGER_SECONDS
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(max(0.0, end - time.monotonic()))
-            if thread.is_alive():
-                os._exit(code)
-    sys.exit(code)
+    atexit._run_exitfuncs()  # noqa: SLF001  # the only way to run them before os._exit
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _exit(message: str, code: int) -> NoReturn:

@@ -118,7 +118,7 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
-    for noisy in ("httpx", "httpcore"):
+    for noisy in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if trouble is not None:
         structlog.stdlib.get_logger(__name__).warning("log file unavailable", path=str(file), error=str(trouble))
