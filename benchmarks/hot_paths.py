@@ -1,0 +1,201 @@
+"""The hot paths beside something real, in one run, as ratios: `make bench`.
+
+- forwarding: 32 connections call an agent through the manager, and through nginx, with the same backend behind both;
+- adapter: 32 connections call the adapter's echo, and a raw ASGI echo on uvicorn.
+
+Each pair is measured in turn, several times, and the medians are compared: on a shared machine only the ratio means
+anything. Needs nginx and wrk (Debian: apt-get install nginx-light wrk). Traffic stays on 127.0.0.1.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+CONNECTIONS = 32
+SECONDS = 3
+ROUNDS = 5
+INSTANCE = "bench-instance"
+PAYLOAD = json.dumps({"parameters": {"text": "x" * 170}})
+ANSWER = json.dumps({"taskId": "t", "result": {"text": "x" * 130}, "durationSeconds": 0.001})
+
+WRK_SCRIPT = """
+wrk.method = "POST"
+wrk.body = [[BODY]]
+wrk.headers["Content-Type"] = "application/json"
+"""
+
+NGINX = """
+daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log stderr crit;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
+  uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; default_type application/json; keepalive_requests 100000000;
+  {body}
+}}
+"""
+BACKEND = """
+server {{ listen 127.0.0.1:{port};
+  location = /status {{ return 200 '{{"status":"running","instanceId":"{instance}"}}'; }}
+  location = /info {{ return 200 '{{"id":"bench","instanceId":"{instance}"}}'; }}
+  location / {{ return 200 '{answer}'; }} }}
+"""
+PROXY = """
+upstream backend {{ server 127.0.0.1:{backend}; keepalive 64; keepalive_requests 100000000; }}
+server {{ listen 127.0.0.1:{port};
+  location / {{ proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+"""
+RAW_ASGI = """
+import json
+async def app(scope, receive, send):
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    answer = json.dumps({"taskId": "t", "result": json.loads(body)["parameters"], "durationSeconds": 0.0}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": answer})
+"""
+ECHO_AGENT = """
+async def echo(parameters):
+    return parameters
+"""
+
+
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], url: str, directory: Path, **environment: str) -> Iterator[None]:
+    """Run a server until the block ends; it is there when `url` answers."""
+    log = (directory / f"{Path(command[0]).name}.log").open("ab")
+    process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, env={**os.environ, **environment})
+    try:
+        _until(lambda: _answers(url), f"{' '.join(command)} does not answer at {url}; see {log.name}")
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+        log.close()
+
+
+def requests_per_second(url: str, directory: Path) -> float:
+    """Give what wrk measures at `url` in SECONDS; stops the run when an answer was not 2xx."""
+    script = directory / "post.lua"
+    script.write_text(WRK_SCRIPT.replace("BODY", PAYLOAD))
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), url]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in output:
+        sys.exit(f"not every answer of {url} was a success:\n{output}")
+    return float(next(line for line in output.splitlines() if "Requests/sec" in line).split()[1])
+
+
+def compare(name: str, ours: str, reference: str, directory: Path) -> None:
+    """Measure both in turn and print the ratio of the medians, and that of each round."""
+    pairs = []
+    for number in range(ROUNDS):
+        print(f"  {name}: round {number + 1} of {ROUNDS}", end="\r", flush=True)
+        pairs.append((requests_per_second(ours, directory), requests_per_second(reference, directory)))
+    mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+    each = " ".join(f"{a / b:.2f}" for a, b in pairs)
+    print(f"{name:<28} {mine:>9.0f}/s   reference {other:>9.0f}/s   ratio {mine / other:.2f}   (rounds {each})")
+
+
+def forwarding(directory: Path) -> None:
+    """Compare the manager with nginx in front of the same backend."""
+    backend, proxy, manager = free_port(), free_port(), free_port()
+    _nginx(directory, "backend", BACKEND.format(port=backend, answer=ANSWER, instance=INSTANCE))
+    _nginx(directory, "proxy", PROXY.format(port=proxy, backend=backend))
+    with (
+        running(["nginx", "-c", f"{directory}/backend.conf"], f"http://127.0.0.1:{backend}/status", directory),
+        running(["nginx", "-c", f"{directory}/proxy.conf"], f"http://127.0.0.1:{proxy}/status", directory),
+        running(
+            [sys.executable, "-m", "agent_manager", "--port", str(manager)],
+            f"http://127.0.0.1:{manager}/health",
+            directory,
+            REGISTRATION_TTL_SECONDS="600",
+        ),
+    ):
+        base = f"http://127.0.0.1:{manager}/api/agent-services"
+        _post(f"{base}/register", {"id": "bench", "serviceUrl": f"http://127.0.0.1:{backend}", "instanceId": INSTANCE})
+        compare("forwarding / nginx", f"{base}/bench/execute", f"http://127.0.0.1:{proxy}/execute", directory)
+
+
+def adapter(directory: Path) -> None:
+    """Compare the adapter's echo with a raw ASGI echo on plain uvicorn."""
+    (directory / "raw_asgi.py").write_text(RAW_ASGI)
+    (directory / "echo_agent.py").write_text(ECHO_AGENT)
+    ours, raw = free_port(), free_port()
+    command = [sys.executable, "-m", "agent_adapter", "--agent", "bench", "--entry-point", "echo_agent:echo"]
+    uvicorn = [sys.executable, "-m", "uvicorn", "raw_asgi:app", "--no-access-log", "--log-level", "warning"]
+    with (
+        running(
+            [*command, "--host", "127.0.0.1", "--port", str(ours)],
+            f"http://127.0.0.1:{ours}/ready",
+            directory,
+            AGENT_MAX_CONCURRENCY="64",
+        ),
+        running([*uvicorn, "--port", str(raw)], f"http://127.0.0.1:{raw}/", directory),
+    ):
+        compare("adapter / raw ASGI", f"http://127.0.0.1:{ours}/execute", f"http://127.0.0.1:{raw}/", directory)
+
+
+def main() -> None:
+    """Run what was named, or all."""
+    missing = [tool for tool in ("nginx", "wrk") if shutil.which(tool) is None]
+    if missing:
+        sys.exit(f"cannot measure without {' and '.join(missing)}: apt-get install nginx-light wrk")
+    known: dict[str, Callable[[Path], None]] = {"forwarding": forwarding, "adapter": adapter}
+    with tempfile.TemporaryDirectory() as directory:
+        for name in sys.argv[1:] or known:
+            known[name](Path(directory))
+
+
+def _nginx(directory: Path, name: str, body: str) -> None:
+    (directory / f"{name}.conf").write_text(NGINX.format(dir=directory, name=name, body=body))
+
+
+def _post(url: str, body: object) -> None:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310  # loopback http
+    urllib.request.urlopen(request, timeout=5).close()  # noqa: S310  # the same
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=1).close()  # noqa: S310  # loopback http
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _until(holds: Callable[[], bool], otherwise: str) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        if time.monotonic() > end:
+            sys.exit(otherwise)
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main()
