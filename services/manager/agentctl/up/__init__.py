@@ -1,0 +1,1 @@
+"""`agentctl up`: the manager and the configuration's agents as child processes of one command."""
