@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from agent_manager.agent_client import AgentClient, CallTimedOut, ConnectFailed, ConnectionLost, Origin
+from agent_manager.agent_client.pool import Pool
 
 from tests.manager.agent_client.scripted_instance import GOOD, Peer, instance, until_gone
 
 if TYPE_CHECKING:
+    from agent_manager.agent_client.connection import Connection
+
     from tests.manager.agent_client.conftest import Clock
 
 
@@ -57,6 +60,35 @@ async def test_name_is_resolved(client: AgentClient) -> None:
     """An origin may be a name."""
     async with instance() as there:
         assert (await client.call(Origin("localhost", there.origin.port), "GET", "/").response()).status == 200
+
+
+async def test_connection_that_ends_before_the_request_is_a_failed_one(
+    client: AgentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that leaves between our connect and our request got nothing: another instance may be tried."""
+    connect = Pool.connect
+
+    async def connect_and_wait(pool: Pool) -> Connection:
+        connection = await connect(pool)
+        hang_up.set()
+        await hung_up.wait()
+        return connection
+
+    async def hang_up_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hang_up.wait()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    hang_up, hung_up = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(Pool, "connect", connect_and_wait)
+    server = await asyncio.start_server(hang_up_at_once, "127.0.0.1", 0)
+    call = client.call(Origin("127.0.0.1", server.sockets[0].getsockname()[1]), "POST", "/execute")
+    with pytest.raises(ConnectFailed, match="closed the connection, or spoke first") as caught:
+        await call.response()
+    assert not caught.value.refused
+    assert not call.started
+    server.close()
 
 
 async def test_connection_that_is_not_answered_fails_in_time(deaf_origin: Origin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -81,6 +82,21 @@ def test_connection_is_reusable_only_after_the_exact_end() -> None:
         parser.feed(answer)
         assert parser.complete
         assert parser.reusable is reusable, answer
+
+
+def test_body_in_tiny_pieces_takes_its_own_size() -> None:
+    """200,000 chunks of two bytes cost 400,000 bytes, not an object each."""
+    parser = ResponseParser(65536, 4 << 20)
+    tracemalloc.start()
+    try:
+        parser.feed(OK + b"transfer-encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            parser.feed(b"2\r\nhi\r\n" * 10_000)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    parser.feed(b"0\r\n\r\n")
+    assert parser.response().body == b"hi" * 200_000
 
 
 def test_one_reader_reads_many_responses() -> None:

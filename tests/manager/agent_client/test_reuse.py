@@ -59,6 +59,28 @@ async def test_idle_connections_are_closed_without_another_call() -> None:
     await client.close()
 
 
+async def test_timer_runs_on_for_the_connections_that_are_younger(clock: Clock) -> None:
+    """One timer serves them all: it is set again for what it found too young."""
+    client = AgentClient(clock=clock, idle_seconds=0.05)
+    release = asyncio.Event()
+
+    async def later(peer: Peer) -> None:
+        await release.wait()
+        await peer.write(GOOD)
+
+    async with instance() as one, instance(later) as other:
+        second = asyncio.ensure_future(client.call(other.origin, "GET", "/").response())
+        await client.call(one.origin, "GET", "/").response()
+        clock.now += 0.05
+        release.set()
+        await second
+        await until_gone(one.peers[0])
+        assert not other.peers[0].gone.is_set()
+        clock.now += 0.05
+        await until_gone(other.peers[0])
+    await client.close()
+
+
 async def test_newest_idle_connection_is_reused_first(client: AgentClient) -> None:
     """After a burst the calm load uses one connection, so that the others can expire."""
     barrier = asyncio.Barrier(3)
@@ -99,6 +121,18 @@ async def test_connection_that_ended_while_idle_is_skipped(client: AgentClient) 
         await until_gone(there.peers[0])
         assert (await client.call(there.origin, "GET", "/").response()).status == 200
         assert len(there.peers) == 2
+        assert len(client._pools[there.origin]._open) == 1
+
+
+async def test_end_of_an_idle_connection_leaves_nothing_behind(client: AgentClient) -> None:
+    """An instance that exits takes its pool with it, with no call and no timer needed."""
+    async with instance() as there:
+        await client.call(there.origin, "GET", "/").response()
+        connection = client._pools[there.origin]._idle[0]
+    await connection.closed
+    del connection
+    await asyncio.sleep(0)
+    assert not list(client._pools)
 
 
 async def test_end_that_the_event_loop_has_not_seen_yet_is_skipped(client: AgentClient) -> None:
@@ -130,6 +164,15 @@ async def test_bytes_sent_while_idle_close_the_connection(client: AgentClient) -
         await client.call(there.origin, "GET", "/").response()
         there.peers[0].writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil")
         await until_gone(there.peers[0])
+        assert (await client.call(there.origin, "GET", "/").response()).body == b"hi"
+        assert len(there.peers) == 2
+
+
+async def test_connection_that_is_being_closed_is_skipped(client: AgentClient) -> None:
+    """A connection closed for what came on it is not reused in the turn of the loop before it is gone."""
+    async with instance() as there:
+        await client.call(there.origin, "GET", "/").response()
+        client._pools[there.origin]._idle[0].data_received(b"HTTP/1.1 200 OK\r\n")
         assert (await client.call(there.origin, "GET", "/").response()).body == b"hi"
         assert len(there.peers) == 2
 

@@ -210,3 +210,17 @@ async def test_stream_that_ends_while_its_reader_is_slow_leaves_a_live_connectio
         await there.peers[0].gone.wait()
         assert (await client.call(there.origin, "GET", "/").response()).body == b"hi"
         assert len(there.peers) == 2
+
+
+async def test_ended_stream_no_longer_steers_its_connection() -> None:
+    """The last bytes of a stream may be read when its connection already carries another, which is paused."""
+    resumed: list[str] = []
+    chunks = Chunks(lambda: resumed.append("resumed"), lambda: None)
+    chunks.put(b"a")
+    assert await anext(chunks) == b"a"
+    assert len(resumed) == 1
+    chunks.put(b"b")
+    chunks.put(b"c")
+    chunks.end(None)
+    assert await read_all(chunks) == b"bc"
+    assert len(resumed) == 1

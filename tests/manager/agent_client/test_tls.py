@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from agent_manager.agent_client import AgentClient, ConnectFailed
 
-from tests.manager.agent_client.scripted_instance import Peer, instance
+from tests.manager.agent_client.scripted_instance import GOOD, Peer, closing, instance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,3 +92,16 @@ async def test_unknown_certificate_is_a_failed_connection(serving: ssl.SSLContex
         assert not caught.value.refused
         assert not there.requests
     await client.close()
+
+
+async def test_connection_that_ended_while_idle_is_skipped_over_tls(
+    client: AgentClient, serving: ssl.SSLContext
+) -> None:
+    """The end of an idle connection is noticed under TLS too."""
+    async with instance(closing(GOOD), context=serving) as there:
+        await client.call(there.origin, "GET", "/").response()
+        connection = client._pools[there.origin]._idle[0]
+        async with asyncio.timeout(5):
+            await connection.closed
+        assert (await client.call(there.origin, "GET", "/").response()).body == b"hi"
+        assert len(there.peers) == 2

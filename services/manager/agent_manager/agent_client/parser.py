@@ -27,17 +27,18 @@ class ResponseParser:
 
     __slots__ = (
         "_begun",
+        "_body",
         "_chunked",
         "_head_done",
         "_head_only",
         "_headers",
         "_http11",
         "_interim",
+        "_last_piece",
         "_max_body_bytes",
         "_max_head_bytes",
         "_noted",
         "_parser",
-        "_pieces",
         "_size",
         "_status",
         "_streams",
@@ -61,7 +62,8 @@ class ResponseParser:
         self._begun = self._head_done = self._http11 = self._interim = self._chunked = self._until_eof = False
         self._headers: list[tuple[bytes, bytes]] = []
         self._noted: dict[bytes, bytes] = {}
-        self._pieces: list[bytes] = []
+        self._body: bytes | bytearray = b""
+        self._last_piece = b""
         self._status = self._size = 0
         self._unproductive = 0  # bytes since the last one of a body: what no other bound counts
         self.complete = False
@@ -99,13 +101,12 @@ class ResponseParser:
         """Give what was read: with its whole body, or with `stream` that gets it."""
         if stream is not None:
             return Response(self._status, self._headers, b"", stream)
-        pieces = self._pieces
-        return Response(self._status, self._headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        return Response(self._status, self._headers, bytes(self._body))
 
-    def take(self) -> list[bytes]:
-        """Give the pieces of the body that came since the last time."""
-        pieces, self._pieces = self._pieces, []
-        return pieces
+    def take(self) -> bytes:
+        """Give what came of the body since the last time."""
+        body, self._body = self._body, b""
+        return bytes(body)
 
     def on_message_begin(self) -> None:
         """Refuse a second response in the bytes of the first (the parser's event)."""
@@ -140,7 +141,13 @@ class ResponseParser:
         self._size += len(piece)
         if self._size > self._max_body_bytes and not self.streaming:
             raise BadResponse(f"cannot read the response: its body is over {self._max_body_bytes} bytes")
-        self._pieces.append(piece)
+        self._last_piece = piece
+        if not self._body:
+            self._body = piece  # the usual body is one piece, and is not copied
+            return
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += piece  # not a list of pieces: one of a byte costs as much as one of forty
 
     def on_message_complete(self) -> None:
         """End the response, or go on to the one that an interim one announced (the parser's event)."""
@@ -193,8 +200,8 @@ class ResponseParser:
 
     def _ends_with(self, data: bytes) -> bool:
         """Tell whether the response is the last thing in `data`: the parser skips empty lines after it, silently."""
-        if self._pieces and not self._chunked:
-            return data.endswith(self._pieces[-1])
+        if self._last_piece and not self._chunked:
+            return data.endswith(self._last_piece)
         return data.endswith(b"\r\n\r\n") and not data.endswith(b"\n\r\n\r\n")
 
 

@@ -109,11 +109,12 @@ class Chunks:
         self._abandon()
         self._pieces, self._error, self._ended = [], None, True
 
-    def put(self, pieces: list[bytes]) -> int:
+    def put(self, piece: bytes) -> int:
         """Add what arrived; gives the number of bytes that wait to be read."""
-        self._pieces += pieces
-        self._size += sum(map(len, pieces))
-        self._wake()
+        if piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            self._wake()
         return self._size
 
     def end(self, error: CallError | None) -> None:
