@@ -1,0 +1,74 @@
+"""The docs name every route, setting, variable, metric and problem that the code has."""
+
+import re
+from pathlib import Path
+
+import pytest
+from agent_adapter.app import ROUTES as ADAPTER_ROUTES
+from agent_adapter.config import _RUNTIME, _SCALARS
+from agent_contract.config import Agent, Runtime
+from agent_contract.environment import SECRETS
+from agent_contract.problems import STATUS_OF
+from agent_contract.schema import schema_text
+from msgspec.structs import fields
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    """Give the text of a page of the docs."""
+    return (DOCS / name).read_text()
+
+
+def routes(handlers: list[object]) -> set[str]:
+    """Give `METHOD /path` of each handler."""
+    found = set()
+    for handler in handlers:
+        for method in getattr(handler, "http_methods", ["POST"]):
+            for path in handler.paths:  # type: ignore[attr-defined]  # every litestar handler has paths
+                found.add(f"{getattr(method, 'value', method)} {re.sub(r':[a-z]+', '', path)}")
+    return found
+
+
+@pytest.mark.parametrize("route", sorted(routes(ADAPTER_ROUTES)))
+def test_every_route_of_the_adapter_is_documented(route: str) -> None:
+    """A reader finds each route in the adapter's table."""
+    assert f"`{route}`" in page("adapter.md")
+
+
+@pytest.mark.parametrize("section", [Runtime, Agent])
+def test_every_key_of_the_configuration_is_documented(section: type) -> None:
+    """A reader finds each key in the tables."""
+    missing = [
+        field.encode_name for field in fields(section) if f"`{field.encode_name}`" not in page("configuration.md")
+    ]
+    assert missing == []
+
+
+def test_every_variable_is_documented() -> None:
+    """A reader finds each environment variable in the table."""
+    tls = {"MANAGER_TLS_KEY", "AGENT_TLS_KEY"}
+    known = {*_SCALARS.values(), *_RUNTIME.values(), *SECRETS} - tls
+    assert [name for name in sorted(known) if f"`{name}`" not in page("configuration.md")] == []
+
+
+def test_the_table_of_problems_has_every_code_with_its_status() -> None:
+    """A reader finds each code, and the table has none that the code lacks."""
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| ([0-9, ]+) \|", page("errors.md"), re.MULTILINE))
+    assert set(rows) == set(STATUS_OF)
+    assert [code for code, status in STATUS_OF.items() if str(status) not in rows[code]] == []
+
+
+def test_the_schema_file_equals_the_structs() -> None:
+    """Editors complete what the processes accept: `make schema` writes the file."""
+    assert (ROOT / "config" / "agents.config.schema.json").read_text() == schema_text()
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Every link of the README and the docs leads to a file that is there."""
+    broken = []
+    for path in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
+        broken += [f"{path.name}: {target}" for target in targets if not (path.parent / target).exists()]
+    assert broken == []
