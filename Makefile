@@ -12,7 +12,7 @@ MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 .PHONY: help install install-full up test check format lock schema bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv with agent-adapter, agent-manager and agentctl in it
 
