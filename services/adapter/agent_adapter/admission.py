@@ -3,6 +3,7 @@
 Everything that runs is here, whatever way it came in, so what holds a drain can be seen in one place.
 """
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -60,6 +61,7 @@ class TaskTable:
         if not self.held and len(self.running) < self.max_concurrency and not self.queue:
             self._start(task)
         elif len(self.queue) < self.max_queue:
+            task.turn = asyncio.Event()
             self.queue.append(task)
         else:
             raise refusal(
@@ -84,7 +86,8 @@ class TaskTable:
         for listener in self.on_end:
             listener(task)
         task.done.set()
-        task.turn.set()
+        if task.turn is not None:
+            task.turn.set()
         self.advance()
         self._on_change()
         return True
@@ -112,7 +115,8 @@ class TaskTable:
     def _start(self, task: Task) -> None:
         task.started_at = self._clock()
         self.running[task.task_id] = task
-        task.turn.set()
+        if task.turn is not None:
+            task.turn.set()
 
     def _queued(self, task_id: str) -> Task | None:
         return next((task for task in self.queue if task.task_id == task_id), None)

@@ -122,7 +122,7 @@ class Execution:
         raise refusal("starting", "the instance is still starting")
 
     async def _run(self, task: Task) -> None:
-        await task.turn.wait()
+        await task.may_run()
         if task.outcome is not None:
             return
         structlog.contextvars.bind_contextvars(task_id=task.task_id)

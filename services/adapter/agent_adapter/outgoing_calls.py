@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,31 +16,35 @@ class OutgoingCalls:
     """Reaches other agents at the manager's address, with this adapter's token."""
 
     def __init__(self, manager_url: str | None, client: HttpClient, *, agent_id: str, token: str) -> None:
-        self._manager_url = manager_url
-        self._client = client
+        self.base = None if manager_url is None else f"{manager_url.rstrip('/')}/api/agent-services"
+        self.client = client
         self._agent_id = agent_id
         self._token = token
 
     def of_task(self, task_id: str, deadline_at: float | None, traceparent: str | None) -> "TaskCalls":
         """Give the calls of one task: they say who called, carry its trace, and end with its deadline."""
+        return TaskCalls(self, task_id, deadline_at, traceparent)
+
+    def headers(self, task_id: str, traceparent: str | None, idempotency_key: str | None) -> dict[str, str]:
+        """Give the headers of a call that a task makes."""
         headers = {"content-type": "application/json", "x-agent-caller": f"agent/{self._agent_id}/{task_id}"}
         if self._token:
             headers[HEADER] = self._token
         if traceparent:
             headers["traceparent"] = traceparent
-        return TaskCalls(self._manager_url, self._client, headers, deadline_at)
+        if idempotency_key is not None:
+            headers["idempotency-key"] = idempotency_key
+        return headers
 
 
 class TaskCalls:
     """The calls of one task."""
 
-    def __init__(
-        self, manager_url: str | None, client: HttpClient, headers: Mapping[str, str], deadline_at: float | None
-    ) -> None:
-        self._manager_url = manager_url
-        self._client = client
-        self._headers = headers
+    def __init__(self, calls: OutgoingCalls, task_id: str, deadline_at: float | None, traceparent: str | None) -> None:
+        self._calls = calls
+        self._task_id = task_id
         self._deadline_at = deadline_at
+        self._traceparent = traceparent
 
     async def __call__(
         self,
@@ -52,18 +55,18 @@ class TaskCalls:
         idempotency_key: str | None,
     ) -> Any:  # noqa: ANN401  # any JSON value
         """Give the other agent's result; raises AgentError."""
-        if self._manager_url is None:
+        if self._calls.base is None:
             raise AgentError("unavailable", f"cannot call {agent_id}: no manager is configured", started=False)
         if not is_agent_id(agent_id):
             raise AgentError("unknown-agent", f"{agent_id!r} is not an agent id", started=False)
-        url = f"{self._manager_url.rstrip('/')}/api/agent-services/{agent_id}/execute"
-        headers = dict(self._headers)
-        if idempotency_key is not None:
-            headers["idempotency-key"] = idempotency_key
+        url = f"{self._calls.base}/{agent_id}/execute"
+        headers = self._calls.headers(self._task_id, self._traceparent, idempotency_key)
         body = msgspec.json.encode({"parameters": parameters})
         try:
             async with asyncio.timeout(self._seconds(timeout)):
-                async with self._client.stream("POST", url, headers=headers, body=body, timeout_seconds=None) as opened:
+                async with self._calls.client.stream(
+                    "POST", url, headers=headers, body=body, timeout_seconds=None
+                ) as opened:
                     answer = Answer(opened.status, opened.headers, await opened.read())
         except TimeoutError as error:
             raise AgentError("task-timeout", f"{agent_id} did not answer in time", outcome="unknown") from error

@@ -187,7 +187,7 @@ class Supervisor:
         try:
             async with asyncio.timeout(CLOSE_AGENT_SECONDS):
                 await self._adapter.agent.close()
-        except Exception as error:  # agent code may raise anything; the process leaves all the same
+        except Exception:  # agent code may raise anything; the process leaves all the same
             log.exception("closing the agent failed")
 
     def _last_word(self, since: float) -> Unregistration:

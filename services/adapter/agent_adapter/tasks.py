@@ -53,9 +53,15 @@ class Task:
     problem: Problem | None = None
     result_dropped: bool = False
     fetched: bool = False
+    forgotten: bool = False
     on_cancel: Callable[[], None] | None = None
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
+    turn: asyncio.Event | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def may_run(self) -> None:
+        """Return when the task may run, or has its outcome without having run."""
+        if self.turn is not None:
+            await self.turn.wait()
 
     @property
     def state(self) -> TaskState:

@@ -21,7 +21,7 @@ class Caller(Protocol):
         """Give the other agent's result."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ports:
     """The two ways out of a context: `report` takes progress (from any thread), `call` reaches another agent."""
 

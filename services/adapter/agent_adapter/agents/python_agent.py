@@ -6,10 +6,9 @@ import importlib
 import inspect
 import os
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from agent_contract.wire import ProblemState
 
@@ -18,6 +17,8 @@ from agent_adapter.agents.context import Context
 from agent_adapter.agents.encoding import encode
 from agent_adapter.agents.parameters import JsonSchema, Parameters, Unchecked, parameters_of
 from agent_adapter.errors import StartFailed
+
+Kind = Literal["sync", "async", "async generator"]
 
 _SPARE_THREADS: Final = 64
 """Threads beside `maxConcurrency`: a cancelled task keeps its thread until its code looks at `context.cancelled`."""
@@ -33,6 +34,7 @@ class PythonAgent:
         self._parameters: Parameters = Unchecked()
         self._schema = schema
         self._wants_context = False
+        self._kind: Kind = "sync"
         self._pool = ThreadPoolExecutor(threads + _SPARE_THREADS, thread_name_prefix="agent")
         self.streams = False
         self.cancels = True
@@ -67,7 +69,9 @@ class PythonAgent:
     async def run(self, parameters: Any, context: Context, emit: Emit) -> bytes:  # noqa: ANN401  # what accept gave
         """Call the entry point; chunks of a generator are emitted, and its result is their list."""
         arguments = (parameters, context) if self._wants_context else (parameters,)
-        if inspect.isasyncgenfunction(self._function):
+        if self._kind == "async":
+            return encode(await self._function(*arguments))
+        if self._kind == "async generator":
             return await self._collect(self._function(*arguments), emit)
         result = await self._call(self._function, *arguments)
         if inspect.isgenerator(result):
@@ -89,7 +93,8 @@ class PythonAgent:
             raise StartFailed(f"cannot load entry point {self._entry_point}: {name} is not callable")
         self._parameters = JsonSchema(self._schema) if self._schema is not None else parameters_of(self._function)
         self._wants_context = _takes_two(self._function)
-        self.streams = inspect.isasyncgenfunction(self._function) or inspect.isgeneratorfunction(self._function)
+        self._kind = _kind(self._function)
+        self.streams = self._kind == "async generator" or inspect.isgeneratorfunction(self._function)
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401  # the agent's own
         if inspect.iscoroutinefunction(function):
@@ -113,10 +118,11 @@ class PythonAgent:
             await emit(encode(chunk))
         return b""
 
-    @property
-    def busy_threads(self) -> bool:
-        """Whether agent code still runs in a thread: it would hold the interpreter's exit."""
-        return any(thread.name.startswith("agent") for thread in threading.enumerate())
+
+def _kind(function: Callable[..., Any]) -> Kind:
+    if inspect.isasyncgenfunction(function):
+        return "async generator"
+    return "async" if inspect.iscoroutinefunction(function) else "sync"
 
 
 def _guarded(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401  # the agent's own

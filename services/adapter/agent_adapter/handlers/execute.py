@@ -72,9 +72,9 @@ async def _task(adapter: Adapter, headers: Headers, receive: Receive) -> Task:
 
 
 async def _serve(adapter: Adapter, task: Task, headers: Headers, receive: Receive, send: Send) -> None:
-    streaming = task.awaited and b"text/event-stream" in headers.get(b"accept", b"")
-    chunks: asyncio.Queue[bytes] = asyncio.Queue(_CHUNKS_WAITING)
-    if streaming:
+    chunks: asyncio.Queue[bytes] | None = None
+    if task.awaited and b"text/event-stream" in headers.get(b"accept", b""):
+        chunks = asyncio.Queue(_CHUNKS_WAITING)
         task.emit = chunks.put
     try:
         taken = adapter.execution.submit(task)
@@ -85,8 +85,8 @@ async def _serve(adapter: Adapter, task: Task, headers: Headers, receive: Receiv
     if not task.awaited:
         await _send_accepted(send, taken)
         return
-    if streaming:
-        await taken.turn.wait()
+    if chunks is not None:
+        await taken.may_run()
         if taken.outcome is None or taken.outcome == "succeeded":
             await _stream(adapter, taken, chunks, receive, send)
             return
