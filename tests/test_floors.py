@@ -23,7 +23,12 @@ HOME = {
     "httpx": {"agent_adapter.http_client", "agentctl.client"},
     "litestar": {"agent_adapter.handlers", "agent_adapter.app", "agent_manager.handlers", "agent_manager.app"},
     "prometheus_client": {"agent_adapter.metrics", "agent_manager.metrics"},
-    "uvicorn": {"agent_contract.serving", "agent_contract.http_connection", "agent_contract.http_exchange"},
+    "uvicorn": {
+        "agent_contract.serving",
+        "agent_contract.http_connection",
+        "agent_contract.http_exchange",
+        "agent_contract.http_shared",
+    },
 }
 """The modules (and what lies below them) that may import an outside library."""
 FLOORS = {

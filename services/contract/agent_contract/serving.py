@@ -1,91 +1,86 @@
-"""Serving HTTP with uvicorn's protocol and our own life: no signals, no tick, and a way to leave that loses nothing.
+"""Serving HTTP with uvicorn's protocol and our own life: no signals, no tick, and a leave that loses nothing.
 
-uvicorn's own server closes its listener first and looks ten times a second whether it may go. This one keeps answering
-until it is told to leave, answers every request of which a byte has arrived, and is gone within milliseconds.
+uvicorn's own server takes the signals, closes its listener before it answers, and looks ten times a second whether it
+may go. This one serves until it is told to leave, answers every request of which a byte has arrived, and is gone
+within milliseconds.
 
-    CannotListen     an address that cannot be had
-    StartFailed      the application's start-up failed
+    CannotListen (OSError) > PortInUse      an address that cannot be had (agent_contract.listening)
+    StartFailed                             the application did not start (agent_contract.lifespan)
 """
 
 import asyncio
 import contextlib
-import errno
 import os
 import socket
-import ssl
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Final, cast
 
+import structlog
 import uvicorn
-from uvicorn.server import ServerState
 
 from agent_contract.asgi import App
 from agent_contract.http_connection import Connection
+from agent_contract.http_patience import NEVER, Patience, leave, sweep
+from agent_contract.http_shared import Shared
+from agent_contract.lifespan import EndFailed, Lifespan, StartFailed
+from agent_contract.listening import (
+    BACKLOG,
+    CannotListen,
+    PortInUse,
+    any_waiting,
+    drop_newcomers,
+    inherited,
+    listen,
+)
+from agent_contract.server_tls import TlsFiles, server_context
 
-BACKLOG: Final = 2048
-_TICK_SECONDS: Final = 1.0
-_TURNS: Final = 3
-"""Turns of the event loop in which whatever has arrived is accepted and read: accept, first read, head of a request."""
+__all__ = [
+    "CannotListen",
+    "PortInUse",
+    "Server",
+    "StartFailed",
+    "TlsFiles",
+    "inherited",
+    "listen",
+    "new_event_loop",
+]
 
+_SWEEP_SECONDS: Final = 1.0
+"""How often the clock is looked at, for the Date header and for clients that idle or stall."""
 
-class CannotListen(OSError):  # noqa: N818  # what happened
-    """The address cannot be listened on; the message says which and why."""
+_HANDSHAKE_SECONDS: Final = 0.002
+"""What a connection that is being opened gets to finish that before the listener closes: a round trip or two.
+Not longer, for a client that comes meanwhile tries again only after a second."""
 
+_SETTLE_TURNS: Final = 6
+"""Turns of the event loop after which an accepted connection has its protocol and its first bytes are read:
+asyncio takes five (accept, task, connection made, reader added, poll), uvloop three."""
 
-class StartFailed(Exception):  # noqa: N818  # what happened
-    """The application's start-up failed; its log says why."""
+_LAST_STEPS_SECONDS: Final = 0.1
+"""What the application gets for its last steps behind an answer; a request whose client has gone is then cancelled."""
 
+_CANCELLED_SECONDS: Final = 1.0
+"""What a cancelled request gets to clean up; leaving does not wait for one that ignores it."""
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Give listening sockets for every address of `host`; port 0 picks a free one.
+_log: Final = structlog.stdlib.get_logger(__name__)
 
-    Raises:
-        CannotListen: the port is in use, is privileged, or the host has no such address.
-
-    """
-    try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        addresses = sorted({(family, address) for family, _, _, _, address in found})
-        return [_bound(family, address) for family, address in addresses]
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CannotListen(f"cannot listen on {host}:{port}: the port is in use by another process") from error
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-
-
-def inherited(number: int, host: str, port: int) -> socket.socket | None:
-    """Give the listening socket that the process before the exec left, if it has this address; else close it."""
-    try:
-        kept = socket.socket(fileno=number)
-    except OSError:
-        return None
-    with contextlib.suppress(OSError):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = kept.getsockname()
-        wanted = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4]
-        if bound[0] == wanted[0] and port in (0, bound[1]):
-            return kept
-    kept.close()
-    return None
-
-
-class _State(ServerState):
-    """uvicorn's state of a server, and ours: whether answers close their connection, and who waits for quiet."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closing = False
-        self.waiter: asyncio.Event | None = None
-
-    def changed(self) -> None:
-        if self.waiter is not None:
-            self.waiter.set()
+new_event_loop: Callable[[], asyncio.AbstractEventLoop]
+"""Makes the event loop to serve on, for `asyncio.Runner(loop_factory=...)`: uvloop's, 1.5 times as fast."""
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop
 
 
 class Server:
-    """Serves an ASGI application on listening sockets."""
+    """Serves an ASGI application on listening sockets, which it owns from now on.
+
+    A client may take `head_seconds` for a head (and for its first byte) and `body_seconds` between two pieces of a
+    body, and idle for at least `keep_alive_seconds` between requests: callers must give up an idle connection sooner.
+    """
 
     def __init__(
         self,
@@ -94,142 +89,175 @@ class Server:
         *,
         keep_alive_seconds: float = 5.0,
         head_seconds: float = 10.0,
-        tls: ssl.SSLContext | None = None,
+        body_seconds: float = 20.0,
+        tls: TlsFiles | None = None,
     ) -> None:
-        self.tls = tls
-        """The live context: loading a new certificate into it rotates without a restart."""
+        self.ssl_context = None if tls is None else server_context(tls)
+        """The live context: `load_cert_chain` on it rotates the certificate without a restart."""
         self._sockets = list(sockets)
-        self._head_seconds = head_seconds
+        self._patience = Patience(keep_alive_seconds, head_seconds, body_seconds)
+        self._sweep_seconds = min(_SWEEP_SECONDS, keep_alive_seconds, head_seconds, body_seconds)
+        self._shared = Shared()
+        self._lifespan = Lifespan(app)
         self._config = uvicorn.Config(
             app,
             http=Connection,
             ws="none",
-            loop="none",
+            interface="asgi3",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=keep_alive_seconds,  # type: ignore[arg-type]  # seconds, and call_later takes fractions
+            proxy_headers=False,
+            forwarded_allow_ips="",
+            workers=1,
         )
-        self._state = _State()
-        self._servers: list[asyncio.Server] = []
-        self._lifespan: Any = None
+        self._leaving = asyncio.Lock()  # a second order waits for the first, and finds nothing left to do
+        self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
-        """How many requests have begun to arrive and are not answered; followers are not counted."""
-        return sum((one.in_message or one.answering) and not one.follower for one in self._connections())
+        """How many requests have begun to arrive and are not answered, wholly and into the socket."""
+        return sum(connection.in_flight for connection in self._connections())
 
     async def start(self) -> None:
-        """Run the application's start-up and accept connections; raises StartFailed."""
-        self._config.load()
-        self._lifespan = self._config.lifespan_class(self._config)
-        await self._lifespan.startup()
-        if self._lifespan.should_exit:
-            raise StartFailed("the application's start-up failed")
-        self._tick()
+        """Start the application, then take connections; those that wait already are served. Raises StartFailed."""
+        await self._lifespan.start()
+        if not self._config.loaded:
+            self._config.load()
+        self._shared.default_headers.append((b"date", b""))
+        self._look_at_clock()
         loop = asyncio.get_running_loop()
+        timeout = None if self.ssl_context is None else self._patience.head
         for listening in self._sockets:
-            # the loop closes what it is given; the original stays ours until the last connection was taken from it
-            own = listening.dup()
-            self._servers.append(await loop.create_server(self._connect, sock=own, ssl=self.tls, backlog=BACKLOG))
+            listener = await loop.create_server(
+                lambda: Connection(self._config, self._shared, self._lifespan.state),
+                sock=listening.dup(),  # the loop closes it as it stops accepting; the original keeps the address
+                ssl=self.ssl_context,
+                ssl_handshake_timeout=timeout,
+                backlog=BACKLOG,
+            )
+            self._listeners.append(listener)
 
     def close_after_answers(self) -> None:
-        """From now on every answer carries `Connection: close`."""
-        if not self._state.closing:
-            self._state.closing = True
-            for connection in self._connections():
-                connection.close_after_answer()
+        """Let every answer from now on carry `Connection: close`; idle connections stay until they are used or idle."""
+        if self._shared.closing:
+            return
+        self._shared.closing = True
+        for connection in self._connections():
+            connection.keep_alive_after_answer(wanted=False)
 
     def reopen(self) -> None:
         """Keep connections alive again: the drain was called off."""
-        self._state.closing = False
+        if not self._shared.closing:
+            return
+        self._shared.closing = False
+        for connection in self._connections():
+            connection.keep_alive_after_answer(wanted=True)
 
-    async def leave(self, *, unfinished_seconds: float = 1.0) -> None:
-        """Answer every request of which a byte has arrived, then close everything; bounded by the caller's timeout.
+    def detach(self) -> int:
+        """Give a descriptor of the (first) listening socket that survives `leave(keep_listening=True)` and an exec."""
+        descriptor = os.dup(self._sockets[0].fileno())
+        os.set_inheritable(descriptor, True)
+        return descriptor
 
-        A request that is not whole is waited for `unfinished_seconds`. Followers and idle connections are closed.
+    async def stop_listening(self, *, keep_address: bool = False) -> None:
+        """Take every connection that waits, then take no more; from then on the address refuses connections.
+
+        With `keep_address` connections wait from now on for whoever inherits a descriptor that was made before.
         """
+        if self._listeners and not keep_address:
+            for listening in self._sockets:
+                drop_newcomers(listening)
+            await asyncio.sleep(_HANDSHAKE_SECONDS)
+            await self._accept_waiting()
+        for listener in self._listeners:
+            listener.close()
+        for listening in self._sockets:
+            listening.close()
+        self._listeners.clear()
+        self._sockets.clear()
+        await _turns(_SETTLE_TURNS)
+
+    async def leave(self, *, unfinished_seconds: float = 1.0, keep_listening: bool = False) -> None:
+        """Answer every request of which a byte has arrived, then close everything and end the application.
+
+        A request with the application is waited for without limit: the caller bounds this, then calls `abort` and,
+        for the rest, `leave` again. One that has not arrived whole is waited for `unfinished_seconds`, then it gets
+        408. Followers and idle connections are closed. With `keep_listening` new connections wait in the address's
+        backlog for the process that inherits it (`detach`).
+        """
+        ordered_at = asyncio.get_running_loop().time()
         self.close_after_answers()
-        await self._turns()
-        await self._stop_listening()
-        await self._turns()
-        await self._quiet(unfinished_seconds)
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._lifespan.shutdown()
+        async with self._leaving:
+            if self._listeners and not keep_listening:
+                # The listener stays open: callers that do not know yet get answers instead of refused connections.
+                await self._accept_waiting()
+                await _turns(_SETTLE_TURNS)
+                begun = {connection for connection in self._connections() if connection.busy}
+                await self._part_from(lambda each: each in begun and each.busy, ordered_at, unfinished_seconds)
+            await self.stop_listening(keep_address=keep_listening)
+            await self._part_from(lambda _: True, ordered_at, unfinished_seconds)
+            await self._end()
 
     def abort(self) -> None:
-        """Drop every connection at once."""
+        """Drop every connection at once, whatever is under way."""
         for connection in self._connections():
             connection.transport.abort()
 
-    async def _stop_listening(self) -> None:
-        for server in self._servers:
-            server.close()
-        loop = asyncio.get_running_loop()
-        for listening in self._sockets:
-            listening.setblocking(False)
-            with contextlib.suppress(BlockingIOError, OSError):
-                while True:
-                    accepted, _ = listening.accept()
-                    accepted.setblocking(False)
-                    await loop.connect_accepted_socket(self._connect, accepted, ssl=self.tls)
-            listening.close()
+    async def _accept_waiting(self) -> None:
+        """Turn the event loop until the connections that wait now are taken: a queue's length of turns is enough.
 
-    async def _quiet(self, unfinished_seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + unfinished_seconds
-        self._state.waiter = asyncio.Event()
-        while True:
-            self._state.waiter.clear()
-            late = loop.time() >= give_up
-            for connection in self._connections():
-                if connection.follower or connection.idle or (late and connection.unfinished):
-                    connection.transport.close()
-            if not self._state.connections:
+        uvloop takes one connection a turn and listener; asyncio takes all.
+        """
+        for _ in range(BACKLOG + 1):
+            if not any_waiting(self._sockets):
                 return
-            waits = any(one.unfinished for one in self._connections()) and not late
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(give_up if waits else None):
-                    await self._state.waiter.wait()
-
-    async def _turns(self) -> None:
-        for _ in range(_TURNS):
             await asyncio.sleep(0)
 
-    def _connect(self) -> Connection:
-        return Connection(self._config, self._state, self._lifespan.state)
+    async def _part_from(
+        self, whom: Callable[[Connection], bool], ordered_at: float, unfinished_seconds: float
+    ) -> None:
+        """Do what leaving asks of each connection that is meant, until there is none."""
+        loop = asyncio.get_running_loop()
+        self._shared.leaving = changed = asyncio.Event()
+        while meant := [connection for connection in self._connections() if whom(connection)]:
+            changed.clear()
+            now = loop.time()
+            again = min(leave(connection, now, ordered_at, unfinished_seconds) for connection in meant)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(None if again == NEVER else again):
+                    await changed.wait()
+
+    async def _end(self) -> None:
+        """End what still runs of requests, for which nobody waits any more, then the application."""
+        tasks = self._shared.tasks
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAST_STEPS_SECONDS)
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCELLED_SECONDS)
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await self._lifespan.end()
+        except EndFailed as error:
+            _log.error("the application did not end in order", reason=str(error), exc_info=error.__cause__)
+
+    def _look_at_clock(self) -> None:
+        loop = asyncio.get_running_loop()
+        # In place: answers that are under way hold this list.
+        self._shared.default_headers[0] = (b"date", formatdate(time.time(), usegmt=True).encode())
+        now = loop.time()
+        for connection in self._connections():
+            sweep(connection, now, self._patience)
+        self._timer = loop.call_later(self._sweep_seconds, self._look_at_clock)
 
     def _connections(self) -> list[Connection]:
-        return list(self._state.connections)  # type: ignore[arg-type]  # all are made by _connect
-
-    def _tick(self) -> None:
-        """Once a second: the Date header, and an end to heads and bodies that do not come."""
-        loop = asyncio.get_running_loop()
-        self._state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
-        horizon = loop.time() - self._head_seconds
-        for connection in self._connections():
-            if connection.since > horizon:
-                continue
-            if connection.in_message:
-                connection.reject(408, "bad-request", f"nothing came for {self._head_seconds:g} s")
-            elif connection.cycle is None:
-                connection.transport.close()
-        self._timer = loop.call_later(_TICK_SECONDS, self._tick)
+        return list(cast("set[Connection]", self._shared.connections))
 
 
-def _bound(family: int, address: Any) -> socket.socket:  # noqa: ANN401  # an address of that family
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    listening.setblocking(False)
-    return listening
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
