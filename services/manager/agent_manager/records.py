@@ -24,6 +24,16 @@ _UNROUTED: Final[frozenset[Observation]] = _UNREACHABLE | {"flapping"}
 _PRECEDENCE: Final[tuple[State, ...]] = ("running", "paused", "stopping", "starting")
 
 
+class Timing(Struct, frozen=True, kw_only=True):
+    """The durations that the manager's knowledge goes by, in seconds."""
+
+    ttl_seconds: float = 30.0
+    heartbeat_interval_seconds: float = 5.0
+    hold_seconds: float = 15.0
+    drain_timeout_seconds: float = 30.0
+    """For an agent without its own."""
+
+
 class Instance(Struct, eq=False, kw_only=True):
     """One process of an agent. Compared by identity: a successor with equal facts is another instance."""
 
@@ -31,7 +41,7 @@ class Instance(Struct, eq=False, kw_only=True):
     instance_id: str
     service_url: str
     origin: Origin
-    sources: set[Source]
+    sources: set[Source] = msgspec.field(default_factory=set)
 
     said_state: State = "starting"
     """Its own last word: a beat's, or that of `/status`."""
@@ -123,7 +133,9 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     An agent that never had one has had none since it became known.
     """
     port_refuses: bool | None = None
-    """Whether its configured port refused when last asked; None: not asked, or no verdict."""
+    """Whether its configured port refused when last asked, or another agent answered there; None: no verdict."""
+    flapping: ProblemState | None = None
+    """Set while its instances come and go every few seconds, also while none is there."""
     revision: int = 0
     """The registry's revision of the last visible change."""
     touched: int = 0
@@ -139,9 +151,9 @@ class AgentRecord(Struct, eq=False, kw_only=True):
 
     @property
     def problem(self) -> ProblemState | None:
-        """The oldest problem among its instances."""
+        """That it flaps, else the oldest problem among its instances."""
         problems = [instance.problem for instance in self.instances.values() if instance.problem is not None]
-        return min(problems, key=lambda problem: problem.since, default=None)
+        return self.flapping or min(problems, key=lambda problem: problem.since, default=None)
 
     @property
     def sources(self) -> list[str]:

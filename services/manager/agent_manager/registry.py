@@ -1,56 +1,34 @@
 """Who is there: the one place that changes records. Synchronous, no I/O, time injected.
 
-Signatures first; bodies follow.
+One process is one record, found by its instance id; at one address there is one process.
 """
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from typing import Final
 
 from agent_contract.config import Agent
-from agent_contract.wire import DesiredState, DrainReport, Heartbeat, Registration, Status, Unregistration
-from msgspec import Struct
+from agent_contract.problems import Problem
+from agent_contract.wire import DesiredState, Heartbeat, Registration, Status, Unregistration
 
+from agent_manager import desired_states, words
 from agent_manager.agent_client import Origin
+from agent_manager.departures import Departure
 from agent_manager.discovery.events import Event
 from agent_manager.journal import Journal
-from agent_manager.records import AgentRecord, Instance, Source
+from agent_manager.records import AgentRecord, Instance, Timing
+from agent_manager.roster import Roster
+from agent_manager.sources import Sources
 
-
-class Timing(Struct, frozen=True, kw_only=True):
-    """The durations that the registry goes by, in seconds."""
-
-    ttl_seconds: float = 30.0
-    heartbeat_interval_seconds: float = 5.0
-    hold_seconds: float = 15.0
-    drain_timeout_seconds: float = 30.0
-
-
-class Departure(Struct, frozen=True, kw_only=True):
-    """An instance that left the registry: `instance.totals` and what it says of drains outlive it in the metrics."""
-
-    instance: Instance
-    reason: str
-    """`unregistered`, `replaced`, `expired`, `mass-loss`, `withdrawn` (its source took it away)."""
-    drain: DrainReport | None = None
-    """Its own report, where it unregistered after a drain."""
-    drain_lost: bool = False
-    """It was stopping, and no unregistration came."""
+_FAILURES: Final = 2
+"""Probes in a row without an answer that end routing; one that is refused ends it at once."""
+_BEATS_MISSING_INTERVALS: Final = 2.5
+_NAMED: Final = 10
+"""How many instances the message of a mass loss names."""
 
 
 class Registry:
     """Every agent and instance that this manager knows."""
-
-    agents: dict[str, AgentRecord]
-    instances: dict[str, Instance]
-    """Of all agents, by instance id."""
-    revision: int
-    started_at: float
-    """Monotonic."""
-    timing: Timing
-    listed_at: dict[Source, float]
-    """Monotonic: when each discovery source last told everything that it knows."""
-    departed: list[Callable[[Departure], None]]
-    """Called synchronously for each instance that left."""
 
     def __init__(
         self,
@@ -61,69 +39,201 @@ class Registry:
         clock: Callable[[], float],
         wall: Callable[[], datetime],
     ) -> None:
-        raise NotImplementedError
+        self.timing = timing
+        self.started_at = clock()
+        """Monotonic."""
+        self._clock = clock
+        self._wall = wall
+        self._journal = journal
+        self._roster = Roster(agents, timing, journal, now=self.started_at, wall=wall)
+        self._fleet = self._roster.fleet
+        self.agents = self._fleet.agents
+        self.instances = self._fleet.instances
+        """Of all agents, by instance id."""
+        self._sources = Sources(self._roster)
+        self.listed_at = self._sources.listed_at
+        """Monotonic: when each source of discovery last told everything that it knows."""
+        self.departed = self._roster.departed
+        """Called synchronously for each instance that left."""
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """How many visible changes there were."""
+        return self._roster.changes.revision
+
+    @property
+    def lost(self) -> int:
+        """How many instances the mass-loss guard holds."""
+        return self._roster.liveness.lost
 
     def find(self, agent_id: str) -> AgentRecord | None:
         """Give the agent's record, or None for an unknown one."""
-        raise NotImplementedError
+        return self.agents.get(agent_id)
 
     def is_stale(self, instance_id: str) -> bool:
         """Tell whether this was replaced by a newer life: an action on it is 409 `stale-instance`."""
-        raise NotImplementedError
+        return self._fleet.is_retired(instance_id)
 
     def occupant(self, origin: Origin) -> Instance | None:
         """Give the instance that is known at this address."""
-        raise NotImplementedError
+        return self._fleet.at(origin)
 
     def pick(self, agent_id: str, excluding: Collection[str] = ()) -> Instance | None:
         """Give the routable instance with the fewest calls in hand, in turn among equals; not one of `excluding`."""
-        raise NotImplementedError
+        record = self.agents.get(agent_id)
+        if record is None:
+            return None
+        able = [one for one in record.instances.values() if one.routable and one.instance_id not in excluding]
+        if not able:
+            return None
+        least = min(len(one.calls) for one in able)
+        best = [one for one in able if len(one.calls) == least]
+        record.turn += 1
+        return best[record.turn % len(best)]
 
     def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """Call back with the agent's id after each visible change; gives the function that ends it."""
-        raise NotImplementedError
+        return self._roster.changes.subscribe(callback)
 
     async def changed(self, agent_id: str, timeout_seconds: float) -> None:
         """Return at the next visible change of that agent, known or not, after `timeout_seconds` at the latest."""
-        raise NotImplementedError
+        await self._roster.changes.wait(agent_id, timeout_seconds)
 
-    def set_desired_state(self, agent_id: str, state: DesiredState, *, by: str | None) -> None:
-        """Note what an operator ordered; `start` is `running`."""
-        raise NotImplementedError
-
-    def observe(self, instance: Instance, status: Status, asked_at: float) -> None:
-        """Take a `/status` (of a probe, or the answer to an action) that was asked for at `asked_at`, monotonic.
-
-        It counts as heard; its state counts unless a beat came after it was asked for.
-        """
-        raise NotImplementedError
-
-    def apply(self, event: Event) -> None:
-        """Take what a discovery source emits."""
-        raise NotImplementedError
-
-    # what the adapter routes and the prober use
+    # --- what instances say -------------------------------------------------------------------------------------------
 
     def register(self, registration: Registration, origin: Origin) -> Instance:
-        """Take a registration that was checked: who else was known at that address is replaced."""
-        raise NotImplementedError
+        """Take a registration that was checked: who else was known at that address is replaced.
+
+        Raises:
+            Problem: 409 `stale-instance` or `registration-conflict`, 400 `bad-request` for its metadata.
+
+        """
+        self._refuse_stale(registration.instance_id)
+        said, metadata = words.read_metadata(registration)
+        known = self.instances.get(registration.instance_id)
+        if known is not None and known.agent_id != registration.id:
+            raise Problem("registration-conflict", f"{known.instance_id} is an instance of {known.agent_id}")
+        now = self._clock()
+        record = self._fleet.agent(registration.id, now)
+        instance = self._roster.settle(record, registration.instance_id, registration.service_url, origin, now)
+        was = instance.state
+        instance.service_url, instance.metadata = registration.service_url, metadata
+        instance.sources.add("registration")
+        instance.registered_at = instance.registered_at or self._wall()
+        instance.beat_at = now
+        instance.said_state = registration.status or instance.said_state
+        instance.observed.pop("beats-missing", None)
+        words.take_description(record, instance, said)
+        if desired_states.adopt(record, registration.desired_state):
+            self._roster.note("agent", instance, "desired-paused", f"{record.id} was paused elsewhere, as it says")
+        self._roster.arrive(instance, was, now)
+        return instance
 
     def beat(self, beat: Heartbeat) -> Instance:
         """Take a beat; raises Problem 404 `unknown-instance`, 409 `stale-instance`."""
-        raise NotImplementedError
+        instance = self.instances.get(beat.instance_id)
+        if instance is None or instance.beat_at is None or instance.agent_id != beat.id:
+            self._refuse_stale(beat.instance_id)
+            raise Problem("unknown-instance", f"{beat.instance_id} of {beat.id} is not known here: register it")
+        now, was = self._clock(), instance.state
+        instance.beat_at = now
+        news = words.take_beat(instance, beat)
+        if instance.observed.pop("beats-missing", None) is not None:
+            news = True
+        self._roster.heard(instance, was, now, news=news)
+        return instance
 
     def unregister(self, message: Unregistration) -> None:
         """Take an instance's last word; nothing happens for an unknown one. Raises Problem 409 `stale-instance`."""
-        raise NotImplementedError
+        self._refuse_stale(message.instance_id)
+        instance = self.instances.get(message.instance_id)
+        if instance is not None and instance.agent_id == message.id:
+            instance.totals = message.totals or instance.totals
+            departure = Departure(instance=instance, reason="unregistered", drain=message.drain)
+            self._roster.leave(departure, self._clock())
+
+    def observe(self, instance: Instance, status: Status, asked_at: float) -> None:
+        """Take a `/status` of this very process (a probe's, or an action's answer), asked for at `asked_at`, monotonic.
+
+        It counts as heard; what it says counts unless a beat came after it was asked for.
+        """
+        now, was = self._clock(), instance.state
+        instance.answered_at, instance.failed_probes = now, 0
+        if self.instances.get(instance.instance_id) is not instance:
+            return
+        news = self._roster.back(instance, now)
+        if instance.beat_at is None or asked_at >= instance.beat_at:
+            news |= words.take_status(instance, status)
+        overdue = _BEATS_MISSING_INTERVALS * self.timing.heartbeat_interval_seconds
+        if instance.beat_at is not None and now - instance.beat_at > overdue:
+            detail = "it answers probes, and its heartbeats do not arrive"
+            news |= self._roster.mark(instance, "beats-missing", detail)
+        self._roster.heard(instance, was, now, news=news)
+
+    # --- what is observed ---------------------------------------------------------------------------------------------
 
     def probe_failed(self, instance: Instance, detail: str, *, refused: bool) -> None:
-        """Count a probe without an answer: one refused or two in a row end routing."""
-        raise NotImplementedError
+        """Count a probe without an answer: one refused or two in a row end routing, and nothing else.
 
-    def found_other_life(self, instance: Instance, other_id: str) -> None:
-        """Drop an instance at whose address another life answered; its id does not come back."""
-        raise NotImplementedError
+        One that was lost with many others is gone when its port refuses.
+        """
+        instance.failed_probes += 1
+        if self.instances.get(instance.instance_id) is not instance:
+            return
+        now = self._clock()
+        if refused and "mass-loss" in instance.observed and not self._roster.liveness.in_grace(now):
+            self._roster.drop(instance, "mass-loss", now)
+        elif (refused or instance.failed_probes >= _FAILURES) and self._roster.mark(instance, "unreachable", detail):
+            self._roster.note("verdict", instance, "unreachable", detail, level="warning")
+            self._roster.lose(instance, now)
+            self._roster.publish(self.agents[instance.agent_id], now)
+
+    def found_other_life(self, instance: Instance) -> None:
+        """Drop an instance at whose address another life answered: its id does not come back."""
+        if self.instances.get(instance.instance_id) is instance:
+            self._roster.drop(instance, "replaced", self._clock())
+
+    def apply(self, event: Event) -> None:
+        """Take what a source of discovery emits; a source only takes away what it brought."""
+        self._sources.apply(event, self._clock())
+
+    # --- what is ordered, and what time does --------------------------------------------------------------------------
+
+    def set_desired_state(self, agent_id: str, state: DesiredState, *, by: str | None) -> None:
+        """Note what an operator ordered for a known agent; `start` is `running`."""
+        record = self.agents[agent_id]
+        desired_states.order(record, state)
+        self._journal.record("agent", agent_id, f"desired-{state}", f"{agent_id} is to be {state}", by=by)
+        self._roster.publish(record, self._clock())
 
     def sweep(self) -> list[Instance]:
         """Drop who was silent for too long; give those lost all at once, which are to be probed now."""
-        raise NotImplementedError
+        now = self._clock()
+        silent = self._roster.liveness.sweep(now)
+        for instance in silent.expired:
+            self._roster.drop(instance, "expired", now)
+        for instance in silent.given_up:
+            self._roster.drop(instance, "mass-loss", now)
+        self._hold_lost(silent.lost, now)
+        self._roster.calm(now)
+        if not self._roster.liveness.in_grace(now):
+            kept = max(self.timing.hold_seconds, self.timing.ttl_seconds)
+            for record in self._fleet.forget_emptied(now - kept):
+                self._roster.publish(record, now)
+        return silent.lost
+
+    def _hold_lost(self, lost: list[Instance], now: float) -> None:
+        if not lost:
+            return
+        names = ", ".join(instance.instance_id for instance in lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
+        message = f"{len(lost)} instances fell silent at once and are kept, not called, and probed: {names}"
+        self._journal.record("verdict", "", "mass-loss", message, level="warning")
+        for instance in lost:
+            self._roster.mark(instance, "mass-loss", "it fell silent with many others at once")
+            self._roster.publish(self.agents[instance.agent_id], now)
+
+    def _refuse_stale(self, instance_id: str) -> None:
+        if self._fleet.is_retired(instance_id):
+            raise Problem("stale-instance", f"{instance_id} was replaced: a newer process has its place")

@@ -1,0 +1,170 @@
+"""The three things that happen to instances: one comes, one leaves, one is heard; and telling who looks.
+
+Registry decides which; this keeps every index, order, counter and flag consistent with it.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from agent_contract.config import Agent
+from agent_contract.wire import ProblemState, State
+from msgspec import UNSET, UnsetType
+
+from agent_manager import desired_states, words
+from agent_manager.agent_client import Origin
+from agent_manager.changes import Changes
+from agent_manager.departures import MESSAGES, Departure, Reason, drain_message
+from agent_manager.flapping import DOWNS, STEADY_SECONDS, WITHIN_SECONDS, Slots
+from agent_manager.fleet import Fleet
+from agent_manager.journal import Journal, Kind, Level
+from agent_manager.liveness import Liveness
+from agent_manager.records import AgentRecord, Instance, Observation, Timing
+
+_FLAPPING = f"it was lost {DOWNS} times within {WITHIN_SECONDS:g} s: called again when steady for {STEADY_SECONDS:g} s"
+
+
+class Roster:
+    """Who is there, in every order in which it is asked for."""
+
+    def __init__(
+        self, agents: Iterable[Agent], timing: Timing, journal: Journal, *, now: float, wall: Callable[[], datetime]
+    ) -> None:
+        self.fleet = Fleet(agents, now)
+        self.liveness = Liveness(timing, now)
+        self.changes = Changes()
+        self.slots = Slots()
+        self.departed: list[Callable[[Departure], None]] = []
+        self.journal = journal
+        self._timing = timing
+        self._wall = wall
+
+    def settle(self, record: AgentRecord, instance_id: str, service_url: str, origin: Origin, now: float) -> Instance:
+        """Give the instance of this id at this address, a new one if need be; another life there is replaced."""
+        instance, occupant = self.fleet.instances.get(instance_id), self.fleet.at(origin)
+        if occupant is not None and occupant is not instance:
+            self.drop(occupant, "replaced", now)
+        if instance is None:
+            return Instance(
+                agent_id=record.id,
+                instance_id=instance_id,
+                service_url=service_url,
+                origin=origin,
+                heard_at=now,
+                answered_at=now,
+            )
+        if instance.origin != origin:
+            self.fleet.move(instance, origin)
+        return instance
+
+    def arrive(self, instance: Instance, was: State, now: float) -> None:
+        """Add a settled instance if it is new, and note its word."""
+        if instance.instance_id not in self.fleet.instances:
+            was = instance.state
+            self._come(instance, now)
+        self.heard(instance, was, now, news=True)
+
+    def _come(self, instance: Instance, now: float) -> None:
+        """Add an instance; its address must be free."""
+        record = self.fleet.agents[instance.agent_id]
+        slot = self.slots.begin(instance.agent_id, instance.origin, now)
+        instance.restarts = slot.lives - 1
+        if slot.flapping:
+            self.mark(instance, "flapping", _FLAPPING)
+        self.fleet.add(instance)
+        record.port_refuses = False
+        self.note("agent", instance, "appeared", f"{instance.instance_id} is there at {instance.service_url}")
+        if desired_states.end_stop(record, instance):
+            self.note("agent", instance, "desired-running", "stopped no more: an instance came that nobody ordered")
+
+    def drop(self, instance: Instance, reason: Reason, now: float) -> None:
+        """Take an instance away that did not unregister."""
+        self.leave(Departure(instance=instance, reason=reason, drain_lost=instance.state == "stopping"), now)
+
+    def leave(self, departure: Departure, now: float) -> None:
+        """Take an instance away and tell why. Whoever still holds the record sees `stopped`."""
+        instance, reason = departure.instance, departure.reason
+        record = self.fleet.agents[instance.agent_id]
+        if reason == "replaced":
+            self.fleet.retire(instance.instance_id)
+        self.fleet.remove(instance, now)
+        self.liveness.forget(instance)
+        if instance.reachable:
+            self.lose(instance, now)
+        instance.platform_state, instance.said_state = None, "stopped"
+        level: Level = "info" if reason == "unregistered" else "warning"
+        self.note("agent", instance, reason, f"{instance.instance_id} left: {MESSAGES[reason]}", level=level)
+        if departure.outcome is not None:
+            self.note("drain", instance, departure.outcome, drain_message(departure))
+        for callback in tuple(self.departed):
+            callback(departure)
+        self.publish(record, now)
+
+    def heard(self, instance: Instance, was: State, now: float, *, news: bool) -> None:
+        """Note a word of an instance whose state was `was` before it; `news`: it says something that listings show."""
+        record = self.fleet.agents[instance.agent_id]
+        instance.last_seen = self._wall()
+        instance.kept_until = self._kept_until(record, instance, now)
+        if instance.observed.pop("mass-loss", None) is not None:
+            news = True
+        self.liveness.hear(instance, now)
+        record.touched += 1
+        if instance.state != was:
+            self.note("agent", instance, instance.state, f"{instance.instance_id} was {was} and is {instance.state}")
+        if news:
+            self.publish(record, now)
+
+    def lose(self, instance: Instance, now: float) -> None:
+        """Count a loss against its address, unless it is restarting by order."""
+        if instance.drain is not None and instance.drain.reason == "restart":
+            return
+        if self.slots.down(instance.agent_id, instance.origin, now):
+            record = self.fleet.agents[instance.agent_id]
+            record.flapping = ProblemState("flapping", _FLAPPING, self._wall())
+            self.note("verdict", instance, "flapping", f"{record.id} flaps: {_FLAPPING}", level="warning")
+
+    def calm(self, now: float) -> None:
+        """Let those that flapped and are steady again be called."""
+        for agent_id, origin in self.slots.calmed(now):
+            record, instance = self.fleet.agents.get(agent_id), self.fleet.at(origin)
+            if record is None:
+                continue
+            if not self.slots.flaps(agent_id):
+                record.flapping = None
+            if instance is not None and instance.agent_id == agent_id:
+                instance.observed.pop("flapping", None)
+            self.publish(record, now)
+
+    def mark(self, instance: Instance, code: Observation, detail: str) -> bool:
+        """Note what was observed of an instance; tells whether that is new. Its `since` is that of the first time."""
+        if code in instance.observed:
+            return False
+        instance.observed[code] = ProblemState(code, detail, self._wall())
+        return True
+
+    def back(self, instance: Instance, now: float) -> bool:
+        """Note that an instance can be talked to; tells whether that is new."""
+        if instance.observed.pop("unreachable", None) is None:
+            return False
+        self.note("verdict", instance, "reachable", f"{instance.instance_id} answers again")
+        if self.slots.up(instance.agent_id, instance.origin, now):
+            self.mark(instance, "flapping", _FLAPPING)
+        return True
+
+    def note(self, kind: Kind, instance: Instance, code: str, message: str, *, level: Level = "info") -> None:
+        """Write an event of an instance."""
+        self.journal.record(kind, instance.agent_id, code, message, instance_id=instance.instance_id, level=level)
+
+    def publish(self, record: AgentRecord, now: float) -> None:
+        """Tell everyone that looks that this agent is another now."""
+        if any(instance.routable for instance in record.instances.values()):
+            record.unroutable_since = None
+        elif record.unroutable_since is None:
+            record.unroutable_since = now
+        record.touched += 1
+        record.revision = self.changes.revision + 1
+        self.changes.publish(record.id)
+
+    def _kept_until(self, record: AgentRecord, instance: Instance, now: float) -> float | None:
+        own = UNSET if record.configured is None else record.configured.drain_timeout_seconds
+        timeout = self._timing.drain_timeout_seconds if isinstance(own, UnsetType) else own
+        return words.kept_until(instance, now, drain_timeout_seconds=timeout, ttl_seconds=self._timing.ttl_seconds)

@@ -1,0 +1,66 @@
+"""What the sources of discovery say, taken into the roster. A source only takes away what it brought."""
+
+from agent_manager import words
+from agent_manager.agent_client import Origin
+from agent_manager.discovery.events import Event, Gone, Listed, Seen
+from agent_manager.records import Instance, Source
+from agent_manager.roster import Roster
+
+
+class Sources:
+    """Applies events of discovery."""
+
+    def __init__(self, roster: Roster) -> None:
+        self.listed_at: dict[Source, float] = {}
+        self._roster = roster
+        self._fleet = roster.fleet
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take one event."""
+        if isinstance(event, Seen):
+            self._seen(event, now)
+        elif isinstance(event, Gone):
+            self._gone(event, now)
+        else:
+            self._listed(event, now)
+
+    def _seen(self, event: Seen, now: float) -> None:
+        """Take an instance that answered `/info` at its address. Where it registered, the registered URL stays."""
+        info = event.info
+        known = self._fleet.instances.get(info.instance_id)
+        if self._fleet.is_retired(info.instance_id) or (known is not None and known.agent_id != info.id):
+            return
+        record = self._fleet.agent(info.id, now)
+        origin = Origin.parse(event.service_url) if known is None else known.origin
+        instance = self._roster.settle(record, info.instance_id, event.service_url, origin, now)
+        was = instance.state
+        instance.sources.add(event.source)
+        instance.answered_at = now
+        words.take_description(record, instance, words.described(info))
+        words.take_status(instance, event.status)
+        self._roster.back(instance, now)
+        self._roster.arrive(instance, was, now)
+
+    def _gone(self, event: Gone, now: float) -> None:
+        record = self._fleet.agents.get(event.agent_id)
+        if record is None:
+            return
+        for instance in tuple(record.instances.values()):
+            if event.instance_id in (None, instance.instance_id):
+                self._withdraw(instance, event.source, now)
+        if event.source == "static" and not record.port_refuses:
+            record.port_refuses = True
+            self._roster.changes.wake(record.id)
+
+    def _listed(self, event: Listed, now: float) -> None:
+        self.listed_at[event.source] = now
+        for instance in tuple(self._fleet.instances.values()):
+            if instance.instance_id not in event.instance_ids:
+                self._withdraw(instance, event.source, now)
+
+    def _withdraw(self, instance: Instance, source: Source, now: float) -> None:
+        if instance.sources == {source}:
+            self._roster.drop(instance, "withdrawn", now)
+        elif source in instance.sources:
+            instance.sources.discard(source)
+            self._roster.publish(self._fleet.agents[instance.agent_id], now)
