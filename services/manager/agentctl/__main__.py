@@ -16,10 +16,8 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name in another alphabet is no crash
     try:
-        cli.main(prog_name="agentctl", standalone_mode=False)
+        code = cli.main(prog_name="agentctl", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Exit as end:
-        return end.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -30,7 +28,7 @@ def main() -> int:
         return failure.exit_code
     except OSError as error:
         return _unwritable(error)
-    return Exit.OK
+    return code if isinstance(code, int) else Exit.OK  # an int is what a command gave to `Context.exit`
 
 
 def _unwritable(error: OSError) -> int:

@@ -17,7 +17,7 @@ from agentctl.failures import CommandFailed, Exit, ManagerAway
 from agentctl.output import json_text
 from agentctl.parameters import read_parameters
 from agentctl.progress import shown_progress
-from agentctl.terminal import note, say
+from agentctl.terminal import note, put, say
 from agentctl.watch import FLEET
 
 _ANY_STATUS: Final = 500
@@ -116,7 +116,7 @@ class _Chunks:
         """Write one chunk, at once."""
         self.any = True
         if isinstance(chunk, str):
-            click.echo(_shown(chunk), nl=False)
+            put(_shown(chunk))
             self._open_line = bool(chunk) and not chunk.endswith("\n")
         else:
             self.end()
@@ -125,7 +125,7 @@ class _Chunks:
     def end(self) -> None:
         """End a line that text left open."""
         if self._open_line:
-            click.echo()
+            put("\n")
         self._open_line = False
 
 

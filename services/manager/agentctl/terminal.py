@@ -6,7 +6,6 @@ import shutil
 import sys
 from typing import Any, Final, TextIO
 
-import click
 from agent_contract.readable import harmless
 
 _WHITE: Final = re.compile(r"[\n\t]+")
@@ -35,9 +34,16 @@ def width() -> int | None:
 
 def say(text: str) -> None:
     """Write a line on standard output, at once: whoever reads the pipe sees it now."""
-    click.echo(text)
+    put(text + "\n")
+
+
+def put(text: str) -> None:
+    """Write text on standard output as it is, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """Write a line for people on standard error, so that standard output holds the result alone."""
-    click.echo(one_line(text), err=True)
+    sys.stderr.write(one_line(text) + "\n")
+    sys.stderr.flush()

@@ -2,11 +2,14 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from agentctl.connection import address
 from agentctl.up.plan import Plan
 from agentctl.views import Agent
+
+_PLACES: Final = {"integer": ":=1", "number": ":=1.5", "boolean": ":=true", "array": ":='[]'", "object": ":='{}'"}
+"""What stands for a value that is no text, so that the line can be typed as it is."""
 
 
 def banner(plan: Plan, agents: Mapping[str, Agent] | None, seconds: float) -> str:
@@ -49,5 +52,4 @@ def _parameters(schema: dict[str, Any] | None) -> str:
 
 def _parameter(name: str, schema: Any) -> str:  # noqa: ANN401  # any JSON value
     kind = schema.get("type") if isinstance(schema, dict) else None
-    text = kind in {None, "string"}
-    return shlex.quote(name) + ("='...'" if text else ":='...'")
+    return shlex.quote(name) + _PLACES.get(kind if isinstance(kind, str) else "", "='...'")

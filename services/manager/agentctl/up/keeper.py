@@ -66,7 +66,8 @@ class Keeper:
         if not self._leaving:
             self._leaving = True
             self._news.set()
-            self._send(signal.SIGTERM)
+            if not self._replacing:  # one that is being replaced has had its order
+                self._send(signal.SIGTERM)
 
     def replace(self) -> None:
         """Have the program drain and start anew; one that waits after a crash starts at once."""
