@@ -55,12 +55,12 @@ def meet(drain: Drain, reason: DrainReason, now: float, timeout_seconds: float |
         if drain.signalled_at is not None:
             return drain  # the kubelet may repeat its sequence; the second one changes nothing
         deadline = min(drain.deadline, _within_grace(now + limits.timeout_seconds, now, limits))
-        return replace(drain, reason="signal", deadline=deadline, signalled_at=now)
+        return _moved(replace(drain, reason="signal", signalled_at=now), deadline)
     if reason == "stop" and drain.restarts:
         drain = replace(drain, reason="stop")
     if timeout_seconds is None:
         return drain
-    return replace(drain, deadline=_within_grace(now + timeout_seconds, drain.signalled_at, limits))
+    return _moved(drain, _within_grace(now + timeout_seconds, drain.signalled_at, limits))
 
 
 def reschedule(drain: Drain, now: float, timeout_seconds: float, limits: DrainLimits) -> Drain:
@@ -76,7 +76,12 @@ def reschedule(drain: Drain, now: float, timeout_seconds: float, limits: DrainLi
         most = max(0.0, round(allowed - now, 3))
         detail = f"cannot extend to {timeout_seconds:g} s: the platform kills in {most + LEAVING_SECONDS:g} s"
         raise Problem("over-grace", detail, maxTimeoutSeconds=most, field="timeoutSeconds")
-    return replace(drain, deadline=deadline)
+    return _moved(drain, deadline)
+
+
+def _moved(drain: Drain, deadline: float) -> Drain:
+    """Give the drain with another deadline; the quiet period never outlasts it."""
+    return replace(drain, deadline=deadline, quiet_until=min(drain.quiet_until, deadline))
 
 
 def _within_grace(deadline: float, signalled_at: float | None, limits: DrainLimits) -> float:

@@ -60,10 +60,7 @@ class Execution:
         if earlier is not None:
             return earlier
         self._refuse_unless_taking()
-        try:
-            task.parameters = self._agent.accept(task.parameters)
-        except Rejected as rejected:
-            raise _bad_parameters(rejected) from rejected
+        task.parameters = self._accepted(task.parameters)
         self.table.admit(task)
         self._spawn(self._run(task))
         return task
@@ -78,14 +75,23 @@ class Execution:
         self._cut(task, "cancelled", _cancelled(started=task.started_at is not None))
         return task
 
-    def refuse_waiting(self) -> None:
-        """Give every queued task whose caller waits the 409 of the order to leave: no work on it began."""
-        for task in [task for task in self.table.queue if task.awaited]:
-            self._cut(task, "rejected", refusal("stopping", "the instance is stopping"))
+    def follow_lifecycle(self) -> None:
+        """Bring the waiting tasks in line with the state: none starts while paused, none is left behind by a drain.
+
+        From the order to leave on (after a signal: from the end of its quiet period) a task whose caller waits gets the
+        409, for no work on it began; one that was answered with 202 is work in hand.
+        """
+        drain = self._lifecycle.drain
+        if drain is None:
+            self.table.hold(self._lifecycle.paused)
+        elif self._clock() >= drain.quiet_until:
+            for task in [task for task in self.table.queue.values() if task.awaited]:
+                self._cut(task, "refused", refusal("stopping", "the instance is stopping"))
+            self.table.hold(False)
 
     def cut_all(self) -> int:
         """End what is still in hand at the drain's deadline; gives how many tasks that were."""
-        tasks = [*reversed(self.table.queue), *self.table.running.values()]
+        tasks = [*self.table.queue.values(), *self.table.running.values()]  # the waiting first, or they would start
         for task in tasks:
             started = task.started_at is not None
             detail = "the drain's deadline came before the task was done"
@@ -98,7 +104,7 @@ class Execution:
     def _earlier(self, task: Task) -> Task | None:
         if task.key is None:
             return None
-        known = self.table.ended.find_key(task.key) or self._in_hand(task.key.text)
+        known = self.table.find_key(task.key)
         if known is None or known.key is None:
             return None
         if known.key.body_digest != task.key.body_digest:
@@ -108,8 +114,14 @@ class Execution:
             raise Problem("key-in-use", detail, headers={"Retry-After": "1"}, taskId=known.task_id)
         return known
 
-    def _in_hand(self, key: str) -> Task | None:
-        return next((task for task in self.table.in_hand() if task.key is not None and task.key.text == key), None)
+    def _accepted(self, parameters: dict[str, Any]) -> Any:  # noqa: ANN401  # the form that the agent annotated
+        try:
+            return self._agent.accept(parameters)
+        except Rejected as rejected:
+            raise _bad_parameters(rejected) from rejected
+        except Exception as error:  # an annotation's own validators are agent code
+            log.exception("checking parameters failed")
+            raise Problem("agent-failed", f"cannot check the parameters: {_said(error)}", started=False) from error
 
     def _refuse_unless_taking(self) -> None:
         if self._lifecycle.takes_work:
@@ -140,11 +152,12 @@ class Execution:
         try:
             result = await self._agent.run(task.parameters, context, chunks.emit)
             self.table.end(task, "succeeded", result=result or chunks.joined())
-        except asyncio.CancelledError:
-            if task.outcome is None:
-                raise
-        except Exception as error:  # noqa: BLE001  # agent code may raise anything; it becomes the task's outcome
+        except BaseException as error:
+            # Agent code may raise anything, SystemExit and CancelledError too: it becomes the task's outcome, unless
+            # the task has one. Let out of here, SystemExit would end the process and CancelledError lose the task.
             self._failed(task, error)
+            if isinstance(error, asyncio.CancelledError | GeneratorExit):
+                raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -179,15 +192,17 @@ class Execution:
         if self.table.end(task, outcome, problem=problem) and on_cancel is not None:
             on_cancel()
 
-    def _failed(self, task: Task, error: Exception) -> None:
-        if isinstance(error, Rejected):
+    def _failed(self, task: Task, error: BaseException) -> None:
+        if task.outcome is not None:
+            log.debug("agent code raised after its task was over", exc_info=error)
+        elif isinstance(error, Rejected):
             self.table.end(task, "rejected", problem=_bad_parameters(error))
         elif isinstance(error, Problem):
             log.error("task failed", code=error.code, detail=error.detail)
             self.table.end(task, "failed", problem=error)
         else:
             log.error("task failed", exc_info=error)
-            self.table.end(task, "failed", problem=Problem("agent-failed", f"{type(error).__name__}: {error}"))
+            self.table.end(task, "failed", problem=Problem("agent-failed", _said(error)))
 
 
 class _Chunks:
@@ -210,6 +225,11 @@ class _Chunks:
     def joined(self) -> bytes:
         """Give the JSON list of the chunks."""
         return b"[" + b",".join(self._kept) + b"]"
+
+
+def _said(error: BaseException) -> str:
+    name, text = type(error).__name__, str(error)
+    return f"{name}: {text}" if text else name
 
 
 def _cancelled(*, started: bool) -> Problem:

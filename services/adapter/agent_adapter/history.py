@@ -1,10 +1,10 @@
 """What an agent's past says about its present: how long tasks last, so when a drain will be over."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heapreplace
-from statistics import fmean, median
+from statistics import fmean
 from typing import Final
 
 _REMEMBERED: Final = 512
@@ -15,11 +15,15 @@ class DurationHistory:
     """The durations of the last tasks that succeeded, in seconds."""
 
     def __init__(self) -> None:
-        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        self._durations: deque[float] = deque()
+        self._ordered: list[float] = []  # the same, shortest first: an estimate must not sort on each call
 
     def add(self, seconds: float) -> None:
         """Remember how long one more task took."""
+        if len(self._durations) == _REMEMBERED:
+            del self._ordered[bisect_left(self._ordered, self._durations.popleft())]
         self._durations.append(seconds)
+        insort(self._ordered, seconds)
 
     def remaining(self, age_seconds: float) -> float | None:
         """Give the median of what remained for past tasks that had reached this age; None when there were none.
@@ -27,9 +31,12 @@ class DurationHistory:
         The median over the survivors, not the mean: durations of agents are skewed, and one slow task in a hundred must
         not make every estimate long.
         """
-        ordered = sorted(self._durations)
-        survivors = ordered[bisect_right(ordered, age_seconds) :]
-        return median(survivors) - age_seconds if survivors else None
+        first = bisect_right(self._ordered, age_seconds)
+        survivors = len(self._ordered) - first
+        if survivors == 0:
+            return None
+        low, high = first + (survivors - 1) // 2, first + survivors // 2
+        return (self._ordered[low] + self._ordered[high]) / 2 - age_seconds
 
     def mean(self) -> float | None:
         """Give the mean duration: what throughput depends on; None when nothing was seen yet."""

@@ -62,10 +62,9 @@ class Lifecycle:
         """Whether the point of no return was passed: the drain is over and the process goes."""
         return self._leaving
 
-    def come_up(self, *, paused: bool = False) -> None:
+    def come_up(self) -> None:
         """Leave `starting`: the agent is there and the first registration was answered or failed."""
         self._up = True
-        self._paused = self._paused or paused
         self._changed()
 
     def act(self, action: Action, timeout_seconds: float | None = None) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from agent_contract import __version__
-from agent_contract.problems import Problem
 from agent_contract.wire import Totals
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -47,9 +46,9 @@ class Metrics:
         self._counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         table.on_end.append(self._ended)
 
-    def refused(self, problem: Problem) -> None:
-        """Count a call that was refused."""
-        counter = self._refusals.get(problem.code)
+    def refused(self, code: str) -> None:
+        """Count a call that was refused; other problems than refusals are not counted here."""
+        counter = self._refusals.get(code)
         if counter is not None:
             counter.inc()
 
@@ -62,7 +61,9 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _ended(self, task: Task) -> None:
-        if task.outcome is None:
+        if task.outcome == "refused":
+            self.refused("stopping")
+        if task.outcome not in self._counts:
             return
         self._counts[task.outcome] += 1
         self._tasks[task.outcome].inc()

@@ -154,8 +154,7 @@ class Supervisor:
                 await self._change()
                 continue
             if now >= drain.quiet_until:
-                adapter.execution.refuse_waiting()
-                adapter.execution.table.hold(False)
+                adapter.execution.follow_lifecycle()
                 if adapter.execution.table.idle:
                     return
             if now >= drain.deadline:

@@ -9,7 +9,9 @@ import msgspec
 from agent_contract.problems import Problem
 from agent_contract.wire import Progress, TaskState
 
-Outcome = Literal["succeeded", "failed", "rejected", "cancelled", "timeout", "interrupted"]
+Outcome = Literal["succeeded", "failed", "rejected", "cancelled", "timeout", "interrupted", "refused"]
+"""How a task ended. `refused`: it waited, and the order to leave came before its turn, so it never was one of ours."""
+
 STATE_OF: dict[Outcome, TaskState] = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -17,6 +19,7 @@ STATE_OF: dict[Outcome, TaskState] = {
     "cancelled": "cancelled",
     "timeout": "failed",
     "interrupted": "failed",
+    "refused": "failed",
 }
 
 

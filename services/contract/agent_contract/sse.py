@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import msgspec
@@ -60,7 +60,7 @@ def encode_event(event: str | None, data: bytes, id: str | None = None) -> bytes
 
 async def with_heartbeat(
     source: AsyncIterator[bytes], every_seconds: float = HEARTBEAT_SECONDS
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Give what `source` gives, and a comment for each `every_seconds` of its silence; close it on the way out.
 
     The source runs in one task of its own from its first step to its last, so that a timeout or a task group inside

@@ -79,7 +79,7 @@ async def _serve(adapter: Adapter, task: Task, headers: Headers, receive: Receiv
     try:
         taken = adapter.execution.submit(task)
     except Problem as problem:
-        adapter.metrics.refused(problem)
+        adapter.metrics.refused(problem.code)
         await send_problem(send, problem, [_task_id(task)])
         return
     if not task.awaited:
