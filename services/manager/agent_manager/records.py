@@ -58,6 +58,8 @@ class Instance(Struct, eq=False, kw_only=True):
     """Monotonic: the last registration or beat; None for one that never registered here."""
     answered_at: float
     """Monotonic: the last probe that it answered; when it became known, before that."""
+    probed_at: float
+    """Monotonic: when it was last asked, or became known."""
     failed_probes: int = 0
     """How many probes in a row got no answer."""
     kept_until: float | None = None
@@ -74,8 +76,6 @@ class Instance(Struct, eq=False, kw_only=True):
     current_task: str | None = None
     running: int = 0
     queued: int = 0
-    metadata: msgspec.Raw | None = None
-    """What it registered with, as JSON text of at most 64 KiB."""
     totals: Totals | None = None
     calls: set[Call] = msgspec.field(default_factory=set)
     """What this manager has in hand there: dispatch adds and discards, the prober aborts those that are lost."""

@@ -111,7 +111,7 @@ class Registry:
 
         """
         self._refuse_stale(registration.instance_id)
-        said, metadata = words.read_metadata(registration)
+        said = words.read_metadata(registration)
         known = self.instances.get(registration.instance_id)
         if known is not None and known.agent_id != registration.id:
             raise Problem("registration-conflict", f"{known.instance_id} is an instance of {known.agent_id}")
@@ -119,7 +119,7 @@ class Registry:
         record = self._fleet.agent(registration.id, now)
         instance = self._roster.settle(record, registration.instance_id, registration.service_url, origin, now)
         was = instance.state
-        instance.service_url, instance.metadata = registration.service_url, metadata
+        instance.service_url = registration.service_url
         instance.sources.add("registration")
         instance.registered_at = instance.registered_at or self._wall()
         instance.beat_at = now

@@ -51,6 +51,7 @@ class Roster:
                 origin=origin,
                 heard_at=now,
                 answered_at=now,
+                probed_at=now,
             )
         if instance.origin != origin:
             self.fleet.move(instance, origin)

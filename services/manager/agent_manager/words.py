@@ -28,8 +28,8 @@ class Described(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     parameters_schema: dict[str, Any] | None = None
 
 
-def read_metadata(registration: Registration) -> tuple[Described, msgspec.Raw | None]:
-    """Give what metadata says of agent and instance, and its JSON text. A member of another type says nothing.
+def read_metadata(registration: Registration) -> Described:
+    """Give what metadata says of agent and instance; the rest is not kept. A member of another type says nothing.
 
     Raises:
         Problem: 400 `bad-request` when it is too large or nested too deeply.
@@ -37,7 +37,7 @@ def read_metadata(registration: Registration) -> tuple[Described, msgspec.Raw | 
     """
     metadata = registration.metadata
     if metadata is None:
-        return Described(), None
+        return Described()
     try:
         text = msgspec.json.encode(metadata)
     except RecursionError as error:
@@ -47,7 +47,7 @@ def read_metadata(registration: Registration) -> tuple[Described, msgspec.Raw | 
         raise Problem("bad-request", detail, field="metadata")
     readable = {field.encode_name for field in msgspec.structs.fields(Described)}
     said = {name: value for name, value in metadata.items() if name in readable and _fits(name, value)}
-    return msgspec.convert(said, Described), msgspec.Raw(text)
+    return msgspec.convert(said, Described)
 
 
 def described(info: Info) -> Described:

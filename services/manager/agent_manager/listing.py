@@ -1,0 +1,187 @@
+"""The fleet as JSON: the whole listing, one agent, and a stream of changes.
+
+Each agent's text is made once and kept until something in it changes, so that a thousand agents are listed in the time
+it takes to join their texts.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from agent_contract.sse import encode_event
+from agent_contract.wire import DesiredState, Drain, ProblemState, State
+from msgspec import Struct
+
+from agent_manager.records import AgentRecord, Instance, Source
+from agent_manager.registry import Registry
+
+_BATCH: Final = 100
+"""How many changes are made into one write."""
+
+
+class InstanceView(Struct, rename="camel", frozen=True):
+    """An instance as listings show it; the order of members is part of the promise."""
+
+    instance_id: str
+    service_url: str
+    state: State
+    reachable: bool
+    source: Source
+    registered_at: datetime | None
+    last_seen: datetime | None
+    started_at: datetime | None
+    version: str | None
+    adapter_version: str | None
+    restarts: int
+    max_concurrency: int | None
+    current_task: str | None = msgspec.field(name="current_task")
+    running: int
+    queued: int
+    drain: Drain | None
+    problem: ProblemState | None
+
+
+class AgentView(Struct, rename="camel", frozen=True):
+    """An agent as listings show it."""
+
+    id: str
+    name: str | None
+    description: str | None
+    state: State
+    desired_state: DesiredState
+    parameters_schema: dict[str, Any] | None
+    sources: list[str]
+    ready_instances: int
+    desired_instances: int | None
+    problem: ProblemState | None
+    instances: list[InstanceView]
+
+
+class Listing:
+    """The registry's content as JSON text, and as it changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._encoder = msgspec.json.Encoder()
+        self._texts: dict[str, tuple[AgentRecord, int, bytes]] = {}
+        self._frames: dict[str, tuple[int, bytes]] = {}
+        self._followers: set[_Follower] = set()
+        registry.subscribe(self._changed)
+
+    def whole(self) -> bytes:
+        """Give the whole listing."""
+        texts = [self._text(record) for record in self._registry.agents.values()]
+        return b'{"revision":%d,"agents":[%b]}' % (self._registry.revision, b",".join(texts))
+
+    def agent(self, agent_id: str) -> bytes | None:
+        """Give one agent, or None for an unknown one."""
+        record = self._registry.find(agent_id)
+        return None if record is None else self._text(record)
+
+    async def watch(self) -> AsyncIterator[bytes]:
+        """Give the listing and then every change as SSE frames, for ever.
+
+        A reader that is slow gets the latest state of each agent that changed meanwhile, not each step of it: what
+        waits for it is bounded by the number of agents.
+        """
+        follower = _Follower()
+        self._followers.add(follower)
+        try:
+            yield encode_event("listing", self.whole())
+            while True:
+                await follower.woken.wait()
+                changed = follower.take()
+                for start in range(0, len(changed), _BATCH):
+                    yield b"".join([self._frame(agent_id) for agent_id in changed[start : start + _BATCH]])
+        finally:
+            self._followers.discard(follower)
+
+    def _changed(self, agent_id: str) -> None:
+        if agent_id not in self._registry.agents:
+            self._texts.pop(agent_id, None)
+            self._frames.pop(agent_id, None)
+        for follower in self._followers:
+            follower.tell(agent_id)
+
+    def _text(self, record: AgentRecord) -> bytes:
+        kept = self._texts.get(record.id)
+        if kept is not None and kept[0] is record and kept[1] == record.touched:
+            return kept[2]
+        text = self._encoder.encode(view(record))
+        self._texts[record.id] = (record, record.touched, text)
+        return text
+
+    def _frame(self, agent_id: str) -> bytes:
+        """Give the event of an agent as it is now; every follower gets the same bytes."""
+        record = self._registry.find(agent_id)
+        if record is None:
+            removed = {"revision": self._registry.revision, "removed": agent_id}
+            return encode_event("agent", self._encoder.encode(removed))
+        kept = self._frames.get(agent_id)
+        if kept is not None and kept[0] == record.revision:
+            return kept[1]
+        frame = encode_event("agent", b'{"revision":%d,"agent":%b}' % (record.revision, self._text(record)))
+        self._frames[agent_id] = (record.revision, frame)
+        return frame
+
+
+class _Follower:
+    """A reader of the watch stream, and which agents it has yet to be told of, the one that changed last at the end."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self._changed: dict[str, None] = {}
+
+    def tell(self, agent_id: str) -> None:
+        """Note a change."""
+        self._changed.pop(agent_id, None)
+        self._changed[agent_id] = None
+        self.woken.set()
+
+    def take(self) -> list[str]:
+        """Give what changed, and wait for the next change."""
+        self.woken.clear()
+        changed, self._changed = list(self._changed), {}
+        return changed
+
+
+def view(record: AgentRecord) -> AgentView:
+    """Give an agent as listings show it."""
+    return AgentView(
+        id=record.id,
+        name=record.name,
+        description=record.description,
+        state=record.state,
+        desired_state=record.desired_state,
+        parameters_schema=record.parameters_schema,
+        sources=record.sources,
+        ready_instances=sum(instance.routable for instance in record.instances.values()),
+        desired_instances=record.desired_instances,
+        problem=record.problem,
+        instances=[instance_view(instance) for instance in record.instances.values()],
+    )
+
+
+def instance_view(instance: Instance) -> InstanceView:
+    """Give an instance as listings show it."""
+    return InstanceView(
+        instance_id=instance.instance_id,
+        service_url=instance.service_url,
+        state=instance.state,
+        reachable=instance.reachable,
+        source=instance.source,
+        registered_at=instance.registered_at,
+        last_seen=instance.last_seen,
+        started_at=instance.started_at,
+        version=instance.version,
+        adapter_version=instance.adapter_version,
+        restarts=instance.restarts,
+        max_concurrency=instance.max_concurrency,
+        current_task=instance.current_task,
+        running=instance.running,
+        queued=instance.queued,
+        drain=instance.drain,
+        problem=instance.problem,
+    )

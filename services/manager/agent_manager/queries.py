@@ -1,0 +1,65 @@
+"""What the manager asks an instance by itself: who it is, and how it is."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from agent_contract.tokens import HEADER
+from agent_contract.wire import Info, Status
+
+from agent_manager.agent_client import AgentClient, CallError, ConnectFailed, Origin
+
+INFO_SECONDS: Final = 1.0
+"""How long a newcomer may take to answer for itself."""
+STATUS_SECONDS: Final = 0.5
+"""How long a probe may take."""
+_OK: Final = 200
+
+
+class QueryFailed(Exception):  # noqa: N818  # what happened
+    """An instance gave no answer that says who it is. `refused`: nobody listens there."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class InstanceQueries:
+    """Asks instances, with the manager's token where there is one."""
+
+    def __init__(self, client: AgentClient, token: Callable[[], str | None]) -> None:
+        self._client = client
+        self._token = token
+        self._info = msgspec.json.Decoder(Info)
+        self._status = msgspec.json.Decoder(Status)
+
+    async def info(self, origin: Origin, timeout_seconds: float = INFO_SECONDS) -> Info:
+        """Give the answer of `GET /info`; raises QueryFailed."""
+        answer: Info = await self._ask(origin, "/info", self._info, timeout_seconds)
+        return answer
+
+    async def status(self, origin: Origin, timeout_seconds: float = STATUS_SECONDS) -> Status:
+        """Give the answer of `GET /status`; raises QueryFailed."""
+        answer: Status = await self._ask(origin, "/status", self._status, timeout_seconds)
+        return answer
+
+    async def _ask(
+        self,
+        origin: Origin,
+        path: str,
+        decoder: msgspec.json.Decoder[Any],
+        timeout_seconds: float,  # the client's own bound
+    ) -> Any:  # noqa: ANN401  # what the decoder gives
+        token = self._token()
+        headers = [] if token is None else [(HEADER.lower().encode(), token.encode())]
+        try:
+            response = await self._client.request(origin, "GET", path, headers, timeout_seconds=timeout_seconds)
+        except CallError as error:
+            refused = isinstance(error, ConnectFailed) and error.refused
+            raise QueryFailed(f"cannot ask {origin}{path}: {error}", refused=refused) from error
+        if response.status != _OK:
+            raise QueryFailed(f"cannot ask {origin}{path}: it answered {response.status}")
+        try:
+            return decoder.decode(response.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise QueryFailed(f"cannot read {origin}{path}: {error}") from error
