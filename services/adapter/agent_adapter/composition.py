@@ -8,7 +8,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from agent_contract.config import Agent as AgentConfig
 from agent_contract.serving import Server
 from agent_contract.wire import DesiredState
 from msgspec import UNSET, UnsetType
@@ -110,13 +109,20 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
 
         client = HttpClient(connections=settings.max_concurrency + _SPARE_CONNECTIONS)
         return UpstreamAgent(str(config.upstream), client, on_change, schema)
-    if config.command is not UNSET or config.isolation == "process":
+    if not isinstance(config.command, UnsetType):
+        from agent_adapter.agents.child import Launch  # noqa: PLC0415
         from agent_adapter.agents.command_agent import CommandAgent  # noqa: PLC0415
 
-        return CommandAgent(
-            _command(config),
+        launch = Launch(config.command, settings.environment, f"command {config.command[0]!r}")
+        return CommandAgent(launch, on_change=on_change, on_restart=metrics.child_restarts.inc, schema=schema)
+    if config.isolation == "process":
+        from agent_adapter.agents.worker_agent import WorkerAgent  # noqa: PLC0415
+
+        return WorkerAgent(
+            str(config.entry_point),
+            threads=settings.max_concurrency,
+            log_level=settings.log_level,
             environment=settings.environment,
-            directory=None,
             on_change=on_change,
             on_restart=metrics.child_restarts.inc,
             schema=schema,
@@ -124,10 +130,6 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
     from agent_adapter.agents.python_agent import PythonAgent  # noqa: PLC0415
 
     return PythonAgent(str(config.entry_point), threads=settings.max_concurrency, schema=schema)
-
-
-def _command(config: AgentConfig) -> list[str]:
-    return list(config.command) if not isinstance(config.command, UnsetType) else []
 
 
 def _text(value: str | UnsetType) -> str:
