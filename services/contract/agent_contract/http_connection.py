@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FOLLOWER: Final = "agent_contract.follower"
 """ASGI extension, a callable: the answer to this request has no end of its own, and leaving does not wait for it."""
 
+GONE: Final = "agent_contract.gone"
+"""ASGI extension, a callable: tells at once whether the client of the request being answered has left."""
+
 PIPELINE_DEPTH: Final = 8
 """Requests that may wait behind the one being answered. Then reading pauses, and nobody hears that a client went."""
 
@@ -56,7 +59,7 @@ class Connection(HttpToolsProtocol):
         """When the last bytes came."""
         self.active: Exchange | None = None
         """The request that the application answers, or answered last; those behind it are in the pipeline."""
-        self._extensions = {FOLLOWER: self._follow}
+        self._extensions = {FOLLOWER: self._follow, GONE: self._gone}
         self._upgrading = False
         self._deaf = False
         self._refusal: Problem | None = None
@@ -292,3 +295,6 @@ class Connection(HttpToolsProtocol):
         if self.active is not None:
             self.active.follower = True
             self.server_state.changed()
+
+    def _gone(self) -> bool:
+        return self.active is None or self.active.disconnected
