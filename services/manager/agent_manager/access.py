@@ -1,0 +1,132 @@
+"""Who may do what: the one place that reads credentials of requests.
+
+Synchronous and without I/O: it runs before every request.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final, Literal
+
+import msgspec
+from agent_contract.identity import is_agent_id
+from agent_contract.problems import Problem
+
+from agent_manager.credentials import ApiKey, Credentials
+
+Headers = Mapping[bytes, bytes]
+"""A request's headers by their names in lower case."""
+FailureReason = Literal["missing", "unknown", "role", "other-agent"]
+
+_RANK: Final = {"viewer": 0, "operator": 1, "admin": 2}
+_LONGEST_CALLER: Final = 200
+_CALLER_PARTS: Final = 3
+
+
+class Who(Enum):
+    """Who may use a route."""
+
+    ANYONE = "none"
+    ADAPTER = "adapter"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks. `name` is that of the key, or the task of the agent that calls; None where nobody is known."""
+
+    name: str | None = None
+    agent_id: str | None = None
+    """The agent whose own token was given: it may speak for this agent only."""
+
+
+NOBODY: Final = Caller()
+
+
+class Access:
+    """Tells callers apart and refuses those who may not."""
+
+    def __init__(self, credentials: Credentials, on_failure: Callable[[FailureReason], None]) -> None:
+        self._credentials = credentials
+        self._on_failure = on_failure
+
+    def check(self, who: Who, headers: Headers) -> Caller:
+        """Give who asks; raises Problem 401 `unauthenticated` or 403 `forbidden`."""
+        if who is Who.ANYONE:
+            return NOBODY
+        if who is Who.ADAPTER:
+            return self._adapter(headers)
+        return self._client(who, headers)
+
+    def check_execute(self, headers: Headers) -> Caller:
+        """Give who wants an agent called: an operator, or an adapter for its agent's code; raises as `check` does."""
+        credentials = self._credentials
+        if not credentials.closes_adapter_routes:
+            caller = self._client(Who.OPERATOR, headers)
+            return caller if caller.name is not None else Caller(_said_caller(headers, None))
+        token = headers.get(b"x-manager-token")
+        if token is not None:
+            if credentials.is_manager_token(token):
+                return Caller(_said_caller(headers, None))
+            own = credentials.agent_of(token)
+            if own is not None:
+                return Caller(_said_caller(headers, own), own)
+        return self._client(Who.OPERATOR, headers)
+
+    def check_own(self, caller: Caller, agent_id: str) -> None:
+        """Refuse an agent's own token that speaks for another agent; raises Problem 403 `forbidden`."""
+        if caller.agent_id is not None and caller.agent_id != agent_id:
+            raise self._forbidden("other-agent", f"this token is that of {caller.agent_id}, not of {agent_id}")
+
+    def _adapter(self, headers: Headers) -> Caller:
+        credentials = self._credentials
+        if not credentials.closes_adapter_routes:
+            return NOBODY
+        token = headers.get(b"x-manager-token")
+        if token is None:
+            raise self._unauthenticated("missing", "this route needs X-Manager-Token", "X-Manager-Token")
+        if credentials.is_manager_token(token):
+            return NOBODY
+        own = credentials.agent_of(token)
+        if own is None:
+            raise self._unauthenticated("unknown", "this X-Manager-Token is not known", "X-Manager-Token")
+        return Caller(agent_id=own)
+
+    def _client(self, who: Who, headers: Headers) -> Caller:
+        credentials = self._credentials
+        scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+        given = secret.strip() if scheme.lower() == b"bearer" else b""
+        key = credentials.key_of(given) if given else None
+        if not credentials.closes_client_routes:
+            return NOBODY
+        if not given:
+            raise self._unauthenticated("missing", "this route needs Authorization: Bearer and an API key", "Bearer")
+        if key is None:
+            raise self._unauthenticated("unknown", "this API key is not known", "Bearer")
+        return self._with_role(who, key)
+
+    def _with_role(self, who: Who, key: ApiKey) -> Caller:
+        if _RANK[key.role] < _RANK[who.value]:
+            raise self._forbidden("role", f"{key.name} is {key.role}, and this needs {who.value}")
+        return Caller(key.name)
+
+    def _unauthenticated(self, reason: FailureReason, detail: str, scheme: str) -> Problem:
+        self._on_failure(reason)
+        return Problem("unauthenticated", detail, headers={"WWW-Authenticate": f'{scheme} realm="agent-manager"'})
+
+    def _forbidden(self, reason: FailureReason, detail: str) -> Problem:
+        self._on_failure(reason)
+        return Problem("forbidden", detail)
+
+
+def _said_caller(headers: Headers, own_agent: str | None) -> str | None:
+    """Give the task that an adapter says it calls for, `agent/<id>/<taskId>`; anything else counts as unsaid."""
+    said = headers.get(b"x-agent-caller")
+    if said is None or len(said) > _LONGEST_CALLER or not said.isascii():
+        return None
+    text = said.decode("ascii")
+    parts = text.split("/")
+    sound = len(parts) == _CALLER_PARTS and parts[0] == "agent" and is_agent_id(parts[1]) and parts[2].isprintable()
+    if not sound or not parts[2] or own_agent not in (None, parts[1]):
+        return None
+    return text

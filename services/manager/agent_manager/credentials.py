@@ -1,0 +1,176 @@
+"""The secrets that the manager accepts, read again when their files change, so that they rotate without a restart.
+
+Every secret is found by its SHA-256: a look-up takes one hash whatever the number of secrets, and its time says nothing
+of them, because nobody can choose a digest. A plain hash is enough where secrets are random and long; a slow one guards
+what people make up, costs 50 ms a request, and would make every request a way to overload the manager.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Generic, Literal, TypeVar, get_args
+
+import msgspec
+import structlog
+from agent_contract.identity import is_agent_id
+from agent_contract.loading import ConfigurationError
+from agent_contract.tokens import split_tokens
+
+Role = Literal["viewer", "operator", "admin"]
+T = TypeVar("T")
+
+_LOOK_SECONDS: Final = 1.0
+"""How often a file is looked at: a rotated secret works within a second, at one `stat` a second."""
+_HASHED: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_NAME: Final = re.compile(r"[!-~]{1,64}\Z")
+"""It travels in a header, as the caller of a task, and stands in logs."""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """Whose key it is and what it may do; the key itself is not kept."""
+
+    name: str
+    role: Role
+
+
+class Credentials:
+    """Manager tokens, the agents' own tokens, and API keys, as they stand at the moment of asking."""
+
+    def __init__(self, process: Mapping[str, str], clock: Callable[[], float]) -> None:
+        """Read all of them; raises ConfigurationError for a file that cannot be read or understood."""
+        path = process.get("MANAGER_TOKEN_FILE")
+        inline = split_tokens(process.get("MANAGER_TOKEN", ""))
+        self._tokens = _File("MANAGER_TOKEN_FILE", path, _manager_tokens, clock, inline if not path else ())
+        empty_tokens: dict[bytes, str] = {}
+        empty_keys: dict[bytes, ApiKey] = {}
+        self._agents = _File(
+            "MANAGER_AGENT_TOKENS_FILE", process.get("MANAGER_AGENT_TOKENS_FILE"), _agent_tokens, clock, empty_tokens
+        )
+        self._keys = _File("MANAGER_API_KEYS_FILE", process.get("MANAGER_API_KEYS_FILE"), _api_keys, clock, empty_keys)
+        self._digests: tuple[tuple[str, ...], frozenset[bytes]] = ((), frozenset())
+
+    @property
+    def manager_token(self) -> str | None:
+        """The token that is sent to adapters: the first of those configured."""
+        tokens = self._tokens.value()
+        return tokens[0] if tokens else None
+
+    @property
+    def closes_adapter_routes(self) -> bool:
+        """Whether a manager token or an agent's own is configured."""
+        return bool(self._tokens.configured or self._agents.configured)
+
+    @property
+    def closes_client_routes(self) -> bool:
+        """Whether API keys are configured."""
+        return self._keys.configured
+
+    def is_manager_token(self, secret: bytes) -> bool:
+        """Tell whether this is one of the manager's tokens."""
+        tokens = self._tokens.value()
+        if self._digests[0] is not tokens:
+            self._digests = (tokens, frozenset(_digest(token.encode()) for token in tokens))
+        return _digest(secret) in self._digests[1]
+
+    def agent_of(self, secret: bytes) -> str | None:
+        """Give the agent whose own token this is, or None."""
+        return self._agents.value().get(_digest(secret))
+
+    def key_of(self, secret: bytes) -> ApiKey | None:
+        """Give whose API key this is, or None."""
+        return self._keys.value().get(_digest(secret))
+
+
+class _File(Generic[T]):
+    """What one file says; a change that cannot be understood leaves what was known, and says so in the log."""
+
+    def __init__(
+        self, variable: str, path: str | None, parse: Callable[[str, str], T], clock: Callable[[], float], default: T
+    ) -> None:
+        self.configured = bool(path) or bool(default)
+        self._variable = variable
+        self._path = Path(path) if path else None
+        self._parse = parse
+        self._clock = clock
+        self._value = default
+        self._seen: tuple[int, ...] = ()
+        self._look_at = clock()
+        if self._path is not None:
+            self._seen = self._stamp(self._path)
+            self._value = self._read(self._path)
+
+    def value(self) -> T:
+        """Give what the file says, at most a second old."""
+        if self._path is not None and self._clock() >= self._look_at:
+            self._look_at = self._clock() + _LOOK_SECONDS
+            self._look(self._path)
+        return self._value
+
+    def _look(self, path: Path) -> None:
+        try:
+            stamp = self._stamp(path)
+            if stamp != self._seen:
+                self._seen = stamp
+                self._value = self._read(path)
+                log.info("credentials read again", variable=self._variable)
+        except ConfigurationError as error:
+            log.warning("credentials cannot be read again, those known before stay", error=str(error))
+
+    def _stamp(self, path: Path) -> tuple[int, ...]:
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise ConfigurationError(self._variable, f"cannot read {path}: {error.strerror}") from error
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def _read(self, path: Path) -> T:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(self._variable, f"cannot read {path}: {error}") from error
+        return self._parse(self._variable, text)
+
+
+def _manager_tokens(variable: str, text: str) -> tuple[str, ...]:
+    tokens = split_tokens(text)
+    if not tokens:
+        raise ConfigurationError(variable, "the file holds no token")
+    return tokens
+
+
+def _agent_tokens(variable: str, text: str) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    for number, words in _lines(text):
+        if len(words) != 2 or not is_agent_id(words[0]):  # noqa: PLR2004  # an id and a token
+            raise ConfigurationError(variable, f"line {number}: write an agent id and its token")
+        found[_digest(words[1].encode())] = words[0]
+    return found
+
+
+def _api_keys(variable: str, text: str) -> dict[bytes, ApiKey]:
+    found: dict[bytes, ApiKey] = {}
+    for number, words in _lines(text):
+        if len(words) != 3 or words[1] not in get_args(Role):  # noqa: PLR2004  # a name, a role and a key
+            raise ConfigurationError(variable, f"line {number}: write name, role ({', '.join(get_args(Role))}) and key")
+        name, role, secret = words
+        hashed = _HASHED.match(secret)
+        if hashed is None and secret.startswith("sha256:"):
+            raise ConfigurationError(variable, f"line {number}: a hash is sha256: and 64 hex digits in lower case")
+        if not _NAME.match(name):
+            raise ConfigurationError(variable, f"line {number}: a name has 1 to 64 visible ASCII characters")
+        digest = bytes.fromhex(hashed[1]) if hashed else _digest(secret.encode())
+        found[digest] = msgspec.convert({"name": name, "role": role}, ApiKey)
+    return found
+
+
+def _lines(text: str) -> list[tuple[int, list[str]]]:
+    """Give the words of each line with its number, without empty lines and those that begin with `#`."""
+    numbered = ((number, line.split()) for number, line in enumerate(text.splitlines(), 1))
+    return [(number, words) for number, words in numbered if words and not words[0].startswith("#")]
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()

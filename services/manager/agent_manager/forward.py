@@ -1,0 +1,40 @@
+"""One call on its way to an agent: what is sent, and what was learned from the tries so far."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct, field
+
+from agent_manager.answers import Answer
+from agent_manager.records import Instance
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Forward(Struct, eq=False, kw_only=True):
+    """A call of a client, until it is answered. `left` returns when the client has gone."""
+
+    agent_id: str
+    task_id: str
+    headers: Headers
+    body: bytes
+    arrived_at: float
+    left: Callable[[], Awaitable[None]]
+    key: str | None = None
+    """The idempotency key, where it is one that an adapter takes."""
+
+    instance: Instance | None = None
+    """The last one that was tried."""
+    refusal: Answer | None = None
+    """The last one, byte for byte: what the client gets when nobody takes the call."""
+    failed_try: str | None = None
+    """Why the last try began no work: `connect-failed`, or the refusal's code."""
+    busy: bool = False
+    """In this round an instance could take calls, but no more of them."""
+    went_at: float | None = None
+    """When an instance that the registry still counts on said in this round that it stops, or is not up yet."""
+    held_until: float | None = None
+    """Until when it may be held; None for a call that was not."""
+    bound: bool = False
+    """Its key belongs to an instance that cannot be reached now, or nobody can tell yet whether it does."""
+    asked: set[str] = field(default_factory=set)
+    """The instances that were asked for the idempotency key."""

@@ -1,0 +1,6 @@
+"""The manager's metrics: names and labels are part of the promise, every family is there from the start."""
+
+from agent_manager.metrics.counters import BUCKETS, Metrics
+from agent_manager.metrics.exposition import exposition
+
+__all__ = ["BUCKETS", "Metrics", "exposition"]
