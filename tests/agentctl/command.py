@@ -1,5 +1,6 @@
 """Running `agentctl` as its users do: a process, its output, its exit code."""
 
+import io
 import os
 import pty
 import select
@@ -9,6 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
+
+from agentctl.__main__ import main
 
 SECONDS = 30
 """Bounds every run: a command that hangs fails its test."""
@@ -44,6 +48,19 @@ def agentctl(
         timeout=SECONDS,
         check=False,
     )
+
+
+def invoke(*arguments: str, manager: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Give what `agentctl` gives, run in this process: for the many variations of what one process run has shown."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+    with (
+        mock.patch.dict(os.environ, environment(manager), clear=True),
+        mock.patch.multiple(sys, argv=["agentctl", *arguments], stdout=streams[0], stderr=streams[1]),
+    ):
+        code = main()
+    for stream in streams:
+        stream.seek(0)
+    return subprocess.CompletedProcess(arguments, code, streams[0].read(), streams[1].read())
 
 
 class Running:

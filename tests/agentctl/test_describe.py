@@ -1,6 +1,6 @@
 """`agentctl describe`: all that is known, for a person."""
 
-from tests.agentctl.command import agentctl
+from tests.agentctl.command import agentctl, invoke
 from tests.agentctl.fake_manager import FakeManager, agent, instance
 
 PLANNER = "/api/agent-services/planner"
@@ -46,7 +46,7 @@ def test_describe_task_tells_its_result_or_problem(manager: FakeManager) -> None
     told = agentctl("describe", "task", "t-1", manager=manager.url).stdout
     assert "Duration:  1.500 s" in told
     assert 'Result:\n  {\n    "n": 1\n  }' in told
-    told = agentctl("describe", "task", "t-1", "--agent", "planner", manager=manager.url).stdout
+    told = invoke("describe", "task", "t-1", "--agent", "planner", manager=manager.url).stdout
     assert '"code": "agent-failed"' in told
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agentctl.command import agentctl, environment, line
+from tests.agentctl.command import agentctl, environment, invoke, line
 from tests.agentctl.fake_manager import FakeManager, Reply, agent, instance, listing
 
 FLEET = "/api/agent-services"
@@ -31,7 +31,7 @@ def test_a_problem_is_one_line_and_an_exit_code(
     detail = "it says this: agentctl up planner"
     field = {"field": "parameters.goal"} if status == 422 else {}
     manager.problem("POST", f"{FLEET}/planner/execute", status, code, detail, **field)
-    run = agentctl("execute", "planner", manager=manager.url)
+    run = invoke("execute", "planner", manager=manager.url)
     assert (run.returncode, run.stdout) == (exit_code, "")
     assert len(run.stderr.splitlines()) == 1
     assert run.stderr.startswith("error: ")
@@ -53,7 +53,7 @@ def test_no_manager_exits_5_and_says_how_to_name_one() -> None:
 def test_something_else_at_the_address_is_named_as_such(manager: FakeManager) -> None:
     """A web server that is no manager is not mistaken for one, whatever it answers."""
     manager.on("GET", FLEET, Reply(raw=b"<html>hello</html>", status=502), Reply(raw=b"<html>", status=200))
-    assert "is an agent manager there?" in agentctl("get", "agents", manager=manager.url).stderr
+    assert "is an agent manager there?" in invoke("get", "agents", manager=manager.url).stderr
     run = agentctl("get", "agents", manager=manager.url)
     assert run.returncode == 1
     assert "not JSON" in run.stderr
@@ -79,7 +79,7 @@ def test_something_else_at_the_address_is_named_as_such(manager: FakeManager) ->
 )
 def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
     """What is wrong on the command line is told before anything is asked of a manager."""
-    run = agentctl(*arguments)
+    run = invoke(*arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert "Error: " in run.stderr or "error: " in run.stderr
 
@@ -99,11 +99,11 @@ def test_control_characters_from_the_network_cannot_steer_the_terminal(manager: 
         ("describe", "agent", "planner"),
         ("execute", "planner"),
     ):
-        run = agentctl(*arguments, manager=manager.url)
+        run = invoke(*arguments, manager=manager.url)
         text = run.stdout + run.stderr
         assert "owned" in text, arguments
         assert not set(text) & {"\x1b", "\x07", "\u202e", "\x9b"}, arguments
-    table = agentctl("get", "agents", "-o", "wide", manager=manager.url).stdout
+    table = invoke("get", "agents", "-o", "wide", manager=manager.url).stdout
     assert len(table.splitlines()) == 2
 
 
@@ -126,8 +126,8 @@ def test_the_manager_can_be_named_before_or_after_the_command(manager: FakeManag
     """Both win over the variable."""
     manager.on("GET", FLEET, listing(agent()))
     nowhere = "http://127.0.0.1:9"
-    assert agentctl("--manager", manager.url, "get", "agents", manager=nowhere).returncode == 0
-    assert agentctl("get", "agents", "--manager", manager.url, manager=nowhere).returncode == 0
+    assert invoke("--manager", manager.url, "get", "agents", manager=nowhere).returncode == 0
+    assert invoke("get", "agents", "--manager", manager.url, manager=nowhere).returncode == 0
 
 
 def test_a_reader_that_leaves_early_is_no_error(manager: FakeManager) -> None:

@@ -5,7 +5,7 @@ import re
 
 import yaml
 
-from tests.agentctl.command import agentctl, running
+from tests.agentctl.command import agentctl, invoke, running
 from tests.agentctl.fake_manager import FakeManager, agent, instance, listing
 
 FLEET = "/api/agent-services"
@@ -46,8 +46,8 @@ def test_get_in_formats_for_programs(manager: FakeManager) -> None:
     manager.on("GET", FLEET, listing(planner))
     manager.on("GET", f"{FLEET}/planner", planner)
     assert json.loads(agentctl("get", "agents", "-o", "json", manager=manager.url).stdout) == {"agents": [planner]}
-    assert yaml.safe_load(agentctl("get", "agents", "planner", "-o", "yaml", manager=manager.url).stdout) == planner
-    assert agentctl("get", "agents", "-o", "name", manager=manager.url).stdout == "agent/planner\n"
+    assert yaml.safe_load(invoke("get", "agents", "planner", "-o", "yaml", manager=manager.url).stdout) == planner
+    assert invoke("get", "agents", "-o", "name", manager=manager.url).stdout == "agent/planner\n"
 
 
 def test_get_agents_wide_adds_columns(manager: FakeManager) -> None:
@@ -85,7 +85,7 @@ def test_get_tasks_lists_and_finds_one(manager: FakeManager) -> None:
     row = agentctl("get", "tasks", manager=manager.url).stdout.splitlines()[1]
     assert row.startswith("t-1    planner   running")
     assert "40% reading" in row
-    one = json.loads(agentctl("get", "task", "t-1", "-o", "json", manager=manager.url).stdout)
+    one = json.loads(invoke("get", "task", "t-1", "-o", "json", manager=manager.url).stdout)
     assert one == {"agent": "planner", "taskId": "t-1", "state": "succeeded", "result": 7}
 
 
@@ -95,7 +95,7 @@ def test_get_task_that_nobody_lists_is_asked_for_everywhere(manager: FakeManager
     manager.on("GET", FLEET, listing(agent("planner"), agent("executor")))
     manager.on("GET", f"{FLEET}/executor/tasks/t-1", {"taskId": "t-1", "state": "failed"})
     assert agentctl("get", "tasks", "t-1", "-o", "name", manager=manager.url).stdout == "task/t-1\n"
-    run = agentctl("get", "tasks", "t-2", manager=manager.url)
+    run = invoke("get", "tasks", "t-2", manager=manager.url)
     assert run.returncode == 3
     assert "no agent knows task 't-2'" in run.stderr
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.agentctl.command import agentctl, running
+from tests.agentctl.command import agentctl, invoke, running
 from tests.agentctl.fake_manager import FakeManager, Reply, agent, event, instance, listing
 
 FLEET = "/api/agent-services"
@@ -22,7 +22,7 @@ def action(state: str, *instances: dict[str, Any], name: str = "restart") -> dic
 def test_an_order_is_sent_and_its_action_named(manager: FakeManager, verb: str) -> None:
     """Without `--wait` the command ends when the manager has taken the order."""
     manager.on("POST", f"{PLANNER}/action", Reply(action("running", name=verb), 202))
-    run = agentctl(verb, "planner", "--instance", "i-1", "--timeout", "2m", manager=manager.url)
+    run = invoke(verb, "planner", "--instance", "i-1", "--timeout", "2m", manager=manager.url)
     assert (run.returncode, run.stdout) == (0, f"planner: {verb} ordered, action a-1\n")
     limit = {"timeoutSeconds": 120.0} if verb in {"stop", "restart"} else {}
     assert manager.last("POST").body == {"action": verb, "instanceId": "i-1", **limit}
@@ -81,7 +81,7 @@ def test_drain_extend_and_abort(manager: FakeManager) -> None:
     assert run.stderr == "error: cannot steer the drain of planner: i-2: unreachable\n"
     assert manager.last("PATCH").body == {"timeoutSeconds": 300.0}
     manager.on("DELETE", f"{PLANNER}/drain", {"instances": [{"instanceId": "i-1", "drain": None}]})
-    run = agentctl("drain", "planner", "--abort", "--instance", "i-1", manager=manager.url)
+    run = invoke("drain", "planner", "--abort", "--instance", "i-1", manager=manager.url)
     assert (run.returncode, run.stdout) == (0, "planner/i-1: drain called off\n")
     assert manager.last("DELETE").query == {"instanceId": "i-1"}
 
@@ -91,9 +91,9 @@ def test_cancel_finds_the_task_s_agent(manager: FakeManager) -> None:
     manager.on("GET", "/api/tasks", {"tasks": [{"taskId": "t-1", "agent": "planner", "state": "running"}]})
     manager.on("DELETE", f"{PLANNER}/tasks/t-1", Reply({}, 202))
     assert agentctl("cancel", "t-1", manager=manager.url).stdout == "planner: task t-1 cancelled\n"
-    assert agentctl("drain", "planner", "--cancel", "t-1", manager=manager.url).returncode == 0
+    assert invoke("drain", "planner", "--cancel", "t-1", manager=manager.url).returncode == 0
     manager.problem("DELETE", f"{PLANNER}/tasks/t-1", 409, "already-ended", "task t-1 has ended")
-    assert agentctl("cancel", "t-1", manager=manager.url).returncode == 4
+    assert invoke("cancel", "t-1", manager=manager.url).returncode == 4
 
 
 def test_wait_ends_with_the_state(manager: FakeManager) -> None:
@@ -127,7 +127,7 @@ def test_wait_that_runs_out_exits_1_and_for_an_unknown_agent_3(manager: FakeMana
     silent.set()
     assert (run.returncode, run.stderr) == (1, "error: planner is stopping, not running, after 0.2 s\n")
     manager.problem("GET", PLANNER, 404, "unknown-agent", "no agent 'planner'")
-    assert agentctl("wait", "planner", "--for", "state=running", manager=manager.url).returncode == 3
+    assert invoke("wait", "planner", "--for", "state=running", manager=manager.url).returncode == 3
 
 
 def test_wait_waits_for_the_manager_too() -> None:

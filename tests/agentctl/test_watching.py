@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
-from tests.agentctl.command import agentctl, running
+from tests.agentctl.command import agentctl, invoke, running
 from tests.agentctl.fake_manager import FakeManager, Reply, agent, event, instance, listing
 
 FLEET = "/api/agent-services"
@@ -157,7 +157,7 @@ def test_logs_are_readable_and_told_apart_by_instance(manager: FakeManager) -> N
     assert run.stdout == "12:00:01.000 info    began\nplain red\\x07\n"
     assert manager.last("GET").query == {"lines": "7", "instanceId": "i-1"}
     manager.on("GET", LOGS, {"lines": [given("aaaaaa-1", log_line(1, "a")), given("aaaaaa-2", log_line(2, "b"))]})
-    assert agentctl("logs", "planner", manager=manager.url).stdout.splitlines()[1].startswith("aaaa-2 | 12:00:02")
+    assert invoke("logs", "planner", manager=manager.url).stdout.splitlines()[1].startswith("aaaa-2 | 12:00:02")
 
 
 def test_logs_since_leaves_out_what_is_older(manager: FakeManager) -> None:

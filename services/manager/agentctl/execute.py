@@ -50,10 +50,10 @@ def execute(
 
 
 def _awaited(manager: Manager, agent_id: str, body: dict[str, Any]) -> None:
-    key = new_id()
+    key = new_id() if sys.stderr.isatty() else None  # by its key the task can be found while its call is under way
+    headers = {"Idempotency-Key": key} if key else {}
     try:
         with shown_progress(manager, agent_id, key) as known:
-            headers = {"Idempotency-Key": key}
             answer = manager.send("POST", _path(agent_id), body=body, headers=headers, answer_seconds=None)
     except ManagerAway as away:
         raise _unknown(away, agent_id) from away

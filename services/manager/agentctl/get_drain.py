@@ -11,7 +11,7 @@ import click
 from agentctl.arguments import AGENT_ID
 from agentctl.client import Manager
 from agentctl.connection import talks_to_manager
-from agentctl.output import Format, json_text, output_option, print_name, print_value
+from agentctl.output import Format, output_option, print_name, print_value
 from agentctl.rows import DRAINS, Held, clock, duration, progress
 from agentctl.tables import print_table
 from agentctl.terminal import note, one_line, say
@@ -38,11 +38,11 @@ def drain(manager: Manager, agent_id: str, output: Format, *, watch: bool) -> No
         _print_changes(manager, agent_id, output)
 
 
-def held_rows(raws: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def held_rows(raws: list[dict[str, Any]], *, wide: bool = False) -> list[tuple[str, ...]]:
     """Give a row for each task that holds a drain, and one for each instance that nothing holds."""
     drains = [read(raw, Drain) for raw in raws]
     held = [Held(one, blocker) for one in drains if one.error is None for blocker in _blockers(one)]
-    return [DRAINS.row(one, wide=False) for one in held]
+    return [DRAINS.row(one, wide=wide) for one in held]
 
 
 def _blockers(view: Drain) -> Sequence[Blocker | None]:
@@ -69,7 +69,8 @@ def _print(raws: list[dict[str, Any]], agent_id: str, output: Format) -> None:
         for raw in raws:
             print_name("instance", str(raw.get("instanceId")))
         return
-    print_table(DRAINS.head(wide=False), held_rows(raws), nothing=f"no instance of {agent_id} is there")
+    wide = output == "wide"
+    print_table(DRAINS.head(wide=wide), held_rows(raws, wide=wide), nothing=f"no instance of {agent_id} is there")
     for one in (read(raw, Drain) for raw in raws):
         if one.error is not None:
             note(f"instance {one.instance_id} could not be asked: {error_text(one.error)}")
@@ -83,14 +84,17 @@ def _print_changes(manager: Manager, agent_id: str, output: Format) -> None:
             view = read(raw, Drain)
             if printed.get(name) != (now := _lasting(view)):
                 printed[name] = now
-                say(
-                    json_text(raw, indent=None)
-                    if output == "json"
-                    else f"{_now()} {agent_id}/{one_line(name)} {_story(view)}"
-                )
+                _print_change(raw, f"{_now()} {agent_id}/{one_line(name)} {_story(view)}", output)
         for name in [name for name in printed if name not in present]:
             del printed[name]
             note(f"{_now()} {agent_id}/{name} has left")
+
+
+def _print_change(raw: dict[str, Any], line: str, output: Format) -> None:
+    if output in {"json", "yaml"}:
+        print_value(raw, output, a_line=True)
+    else:
+        say(line)
 
 
 def _lasting(view: Drain) -> str:

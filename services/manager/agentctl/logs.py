@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import click
 import msgspec
-from agent_contract.readable import render
 
 from agentctl.arguments import AGENT_ID, DURATION
 from agentctl.client import Manager
 from agentctl.connection import talks_to_manager
-from agentctl.terminal import colours, note, one_line, say, without_escapes
+from agentctl.failures import CommandFailed
+from agentctl.log_lines import fields_of, readable
+from agentctl.terminal import colours, note, one_line, say
 from agentctl.views import View, error_text, members, read
 from agentctl.watch import FLEET, again
 
@@ -47,55 +48,52 @@ def logs(
         for raw in members(manager.get(path, **params), "lines"):
             printer.print(read(raw, LogLine))
         return
-    for line in again(lambda: _follow(manager, path, {**params, "follow": "true"}), manager.url, note):
+    for line in again(lambda: _follow(manager, path, {**params, "follow": "true"}, printer), manager.url, note):
         printer.print(line)
 
 
-def _follow(manager: Manager, path: str, params: dict[str, str | int | None]) -> Iterator[LogLine]:
+def _follow(
+    manager: Manager, path: str, params: dict[str, str | int | None], printer: "LogPrinter"
+) -> Iterator[LogLine]:
+    printer.begin()
     for event in manager.stream("GET", path, params=params):
         try:
             yield msgspec.json.decode(event.data, type=LogLine)
-        except msgspec.MsgspecError:
-            note(f"a log event could not be read: {event.event}")
+        except msgspec.MsgspecError as error:
+            raise CommandFailed(f"cannot read the log stream: {error}") from error
 
 
 class LogPrinter:
-    """Prints each line once, also when a stream that was begun again brings it again."""
+    """Prints each line once, also when a stream that was begun again brings its tail again."""
 
     def __init__(self, since_seconds: float | None) -> None:
         oldest = None if since_seconds is None else datetime.now(UTC) - timedelta(seconds=since_seconds)
-        self._oldest = "" if oldest is None else oldest.isoformat()
+        self._oldest = "" if oldest is None else _sortable(oldest.isoformat())
         self._latest: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
         self._skipping: dict[str, bool] = {}
         self._colour = colours(sys.stdout)
 
+    def begin(self) -> None:
+        """Take what follows for a new stream: what is no younger than an instance's last line was printed already."""
+        self._printed = dict(self._latest)
+
     def print(self, line: LogLine) -> None:
         """Print a line that is young enough and new; one without a time goes with the line before it."""
+        name = line.instance_id
         if line.error is not None:
-            note(f"instance {line.instance_id} has no log to give: {error_text(line.error)}")
+            note(f"instance {name} has no log to give: {error_text(line.error)}")
             return
-        fields = _fields(line.line)
-        if fields is not None and (time := str(fields.get("timestamp", ""))):
-            known = self._latest.get(line.instance_id, "")
-            self._skipping[line.instance_id] = _sortable(time) < _sortable(self._oldest) or time <= known
-            self._latest[line.instance_id] = max(known, time)
-        self._latest.setdefault(line.instance_id, "")
-        if not self._skipping.get(line.instance_id, False):
-            say(self._prefix(line.instance_id) + self._text(line.line, fields))
+        time = _sortable(str((fields_of(line.line) or {}).get("timestamp", "")))
+        if time:
+            self._skipping[name] = time < self._oldest or time <= self._printed.get(name, "")
+        self._latest[name] = max(self._latest.get(name, ""), time)
+        if not self._skipping.get(name, False):
+            say(self._prefix(name) + readable(line.line, colour=self._colour))
 
     def _prefix(self, instance_id: str) -> str:
         """Tell the instances apart by the ends of their ids once there are several."""
         return f"{one_line(instance_id)[-6:]} | " if len(self._latest) > 1 else ""
-
-    def _text(self, line: str, fields: dict[str, Any] | None) -> str:
-        return without_escapes(line) if fields is None else render(fields, colour=self._colour)
-
-
-def _fields(line: str) -> dict[str, Any] | None:
-    try:
-        return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return None
 
 
 def _sortable(time: str) -> str:

@@ -22,13 +22,13 @@ _ERASE: Final = "\r\x1b[2K"
 
 
 @contextlib.contextmanager
-def shown_progress(manager: Manager, agent_id: str, key: str) -> Iterator[list[str]]:
+def shown_progress(manager: Manager, agent_id: str, key: str | None) -> Iterator[list[str]]:
     """Show on the terminal how the call with this idempotency key goes, until the block ends.
 
-    Gives a list that holds the task's id once it is known. Where standard error is no terminal nothing is shown.
+    Gives a list that holds the task's id once it is known. Without a key nothing is shown.
     """
     known: list[str] = []
-    if not sys.stderr.isatty():
+    if key is None:
         yield known
         return
     ended = threading.Event()

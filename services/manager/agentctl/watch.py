@@ -47,18 +47,22 @@ def again(
     say: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Any]:
-    """Give what `source` gives, beginning it again with growing pauses whenever it ends or the manager is away."""
-    attempts = 0
+    """Give what `source` gives, beginning it again with growing pauses whenever it ends or the manager is away.
+
+    An agent that was there and that a manager does not know is waited for too: it registers again within a beat.
+    """
+    attempts, given = 0, False
     while True:
         try:
             for item in source():
                 if attempts:
                     say(f"the manager at {url} is back")
                     attempts = 0
+                given = True
                 yield item
             reason = f"the manager at {url} ended the stream"
         except CommandFailed as failure:
-            if failure.exit_code is not Exit.UNREACHABLE:
+            if failure.exit_code is not Exit.UNREACHABLE and not (given and failure.code == "unknown-agent"):
                 raise
             reason = str(failure)
         if attempts == 0:

@@ -32,7 +32,7 @@ class Child:
         """Start the program, on a leash that ends it when this process dies.
 
         Its output comes through pipes of our own making: those of asyncio would let a grandchild that holds one open
-        hide the end of the process.
+        hide the end of the process. Raises OSError where the machine can start no more.
         """
         output, output_reader = await open_pipe(on_output)
         error, error_reader = await open_pipe(on_error)
@@ -47,6 +47,10 @@ class Child:
                 env={**os.environ, **program.environment},
                 start_new_session=True,
             )
+        except OSError:
+            output_reader.close()
+            error_reader.close()
+            raise
         finally:
             os.close(output)
             os.close(error)

@@ -93,7 +93,11 @@ class Keeper:
         self._send(signal.SIGKILL)
 
     async def _live(self) -> int:
-        self._child = await Child.start(self.program, self._on_output, self._on_error)
+        try:
+            self._child = await Child.start(self.program, self._on_output, self._on_error)
+        except OSError as error:
+            self._stream.say(f"cannot start {self.program.name}: {error.strerror}")
+            return Exit.FAILED
         self.alive = True
         self._news.clear()
         if self._leaving:  # the order came while it was started

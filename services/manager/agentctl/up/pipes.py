@@ -45,6 +45,10 @@ class LineReader(asyncio.Protocol):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Read no more."""
         if self._transport is not None:
             self._transport.close()
 

@@ -1,6 +1,7 @@
 """`agentctl up --reload`: an agent whose files change drains and starts anew, the others work on."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,7 @@ class Reloader:
             changed = sorted({path for path, _ in now.items() ^ self._seen[name].items()})
             self._seen[name] = now
             if changed:
-                shown = ", ".join(str(path.relative_to(self._base)) for path in changed[:3])
+                shown = ", ".join(os.path.relpath(path, self._base) for path in changed[:3])
                 self._stream.say(f"{name}: {shown} changed; draining it and starting it anew")
                 keeper.replace()
 

@@ -1,12 +1,11 @@
 """The one readable stream of all processes: each line under its name, and a status line below them on a terminal."""
 
+import shutil
 from collections.abc import Iterable
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
-import msgspec
-from agent_contract.readable import render
-
-from agentctl.terminal import colours, without_escapes
+from agentctl.log_lines import readable
+from agentctl.terminal import colours
 
 _COLOURS: Final = ("36", "33", "35", "34", "32", "96", "93", "95", "94", "92")
 _OWN: Final = "agentctl"
@@ -33,9 +32,7 @@ class Stream:
 
     def log(self, name: str, line: bytes) -> None:
         """Write one line of a process: a JSON log line for the eyes, anything else as it is."""
-        text = line.decode("utf-8", "replace")
-        fields = _fields(text)
-        self._write(name, without_escapes(text) if fields is None else render(fields, colour=self._colour))
+        self._write(name, readable(line.decode("utf-8", "replace"), colour=self._colour))
 
     def say(self, text: str) -> None:
         """Write a line, or several, of our own."""
@@ -44,8 +41,8 @@ class Stream:
     def status(self, text: str) -> None:
         """Show `text` below all lines until it is replaced, none if empty; nothing where there is no terminal."""
         if self._in_place:
-            self._status = text
-            self._put(_ERASE + text)
+            self._status = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be erased
+            self._put(_ERASE + self._status)
 
     def _write(self, name: str, text: str) -> None:
         head = f"{name:<{self._width}}"
@@ -62,11 +59,3 @@ class Stream:
             self._output.flush()
         except OSError:
             self._broken = True  # the terminal was closed: agents are not drained by that, but by the order to leave
-
-
-def _fields(text: str) -> dict[str, Any] | None:
-    try:
-        fields = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return None
-    return fields if "message" in fields else None

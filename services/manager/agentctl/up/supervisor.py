@@ -105,6 +105,8 @@ class Supervisor:
             await self._keep(self._manager)
 
     async def _keep_agents(self) -> None:
+        if self._orders.leave.is_set():
+            return
         async with asyncio.TaskGroup() as group:
             for keeper in self._agents:
                 group.create_task(self._keep(keeper))
