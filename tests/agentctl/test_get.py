@@ -80,9 +80,12 @@ def test_get_tasks_lists_and_finds_one(manager: FakeManager) -> None:
     """The list has every agent's tasks; one is asked of its agent, which alone has its result."""
     progress = {"fraction": 0.4, "message": "reading"}
     task = {"taskId": "t-1", "agent": "planner", "instanceId": "i-1", "state": "running", "progress": progress}
-    manager.on("GET", "/api/tasks", {"tasks": [task]})
+    silent = {"instanceId": "i-2", "error": {"code": "unavailable", "detail": "no answer"}}
+    manager.on("GET", "/api/tasks", {"tasks": [task], "errors": [silent]})
     manager.on("GET", f"{FLEET}/planner/tasks/t-1", {"taskId": "t-1", "state": "succeeded", "result": 7})
-    row = agentctl("get", "tasks", manager=manager.url).stdout.splitlines()[1]
+    run = agentctl("get", "tasks", manager=manager.url)
+    assert run.stderr == "tasks of instance i-2 are missing: no answer\n"
+    row = run.stdout.splitlines()[1]
     assert row.startswith("t-1    planner   running")
     assert "40% reading" in row
     one = json.loads(invoke("get", "task", "t-1", "-o", "json", manager=manager.url).stdout)

@@ -5,15 +5,21 @@ from urllib.parse import quote
 
 from agentctl.client import Manager
 from agentctl.failures import CommandFailed, Exit, ManagerAway
-from agentctl.views import members, read
+from agentctl.terminal import note
+from agentctl.views import View, error_text, members, read
 from agentctl.watch import FLEET, fleet_of
 
 _TASKS: Final = "/api/tasks"
 _DENIED: Final = frozenset({"unauthenticated", "forbidden"})
 
 
+class _Silent(View, frozen=True):
+    instance_id: str = ""
+    error: Any = None
+
+
 def list_tasks(manager: Manager, agent_id: str | None = None) -> list[dict[str, Any]]:
-    """Give the tasks that the manager's agents know, without results.
+    """Give the tasks that the manager's agents know, without results; instances that could not be asked are noted.
 
     Raises:
         CommandFailed: the agent is unknown, or the manager did not answer.
@@ -21,7 +27,11 @@ def list_tasks(manager: Manager, agent_id: str | None = None) -> list[dict[str, 
     """
     if agent_id is not None:
         manager.get(f"{FLEET}/{agent_id}")  # a filter by an agent that does not exist would only find nothing
-    return members(manager.get(_TASKS, agent=agent_id), "tasks")
+    answer = manager.get(_TASKS, agent=agent_id)
+    for raw in answer.get("errors", []) if isinstance(answer, dict) else []:
+        silent = read(raw, _Silent)
+        note(f"tasks of instance {silent.instance_id} are missing: {error_text(silent.error)}")
+    return members(answer, "tasks")
 
 
 def task_path(agent_id: str, task_id: str) -> str:
