@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import pytest
-from agent_contract.asgi import Receive, Scope, Send
+from agent_contract.asgi import Disconnected, Receive, Scope, Send
 from agent_contract.serving import Server, listen
 from httptools import HttpResponseParser
 
@@ -47,8 +47,9 @@ class Application:
         self.started.set()
         name = scope["path"].strip("/").split("/")[0] or "echo"
         handler: Callable[[Scope, Receive, Send], Awaitable[None]] = getattr(self, f"on_{name}")
-        await handler(scope, receive, send)
-        self.done += 1
+        with suppress(Disconnected):
+            await handler(scope, receive, send)
+            self.done += 1
 
     async def _live(self, receive: Receive, send: Send) -> None:
         for _ in range(2):
@@ -135,6 +136,8 @@ async def body_of(receive: Receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
         body += message.get("body", b"")
         if not message.get("more_body"):
             return bytes(body)
@@ -271,7 +274,8 @@ class Rig:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.server.leave(unfinished_seconds=0)
         for client in self._clients:
-            client.writer.close()
+            client.writer.transport.abort()
+        await self.settle()
 
 
 @asynccontextmanager

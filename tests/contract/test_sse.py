@@ -146,7 +146,7 @@ async def test_a_reader_that_leaves_closes_the_source() -> None:
 
     stream = with_heartbeat(source())
     assert await anext(stream) == b"1"
-    await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+    await stream.aclose()
     assert closed == [True]
 
 
