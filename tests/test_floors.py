@@ -33,9 +33,9 @@ HOME = {
 """The modules (and what lies below them) that may import an outside library."""
 FLOORS = {
     "agent_adapter": [
-        {"errors", "tasks", "history", "drain", "identity", "config", "printing", "http_client"},
+        {"errors", "tasks", "history", "drain", "identity", "config", "printing", "http_client", "wall_clock"},
         {"lifecycle", "ended", "admission", "agents", "metrics", "views"},
-        {"execution", "heartbeat", "outgoing_calls", "adapter"},
+        {"execution", "manager_link", "heartbeat", "outgoing_calls", "adapter"},
         {"handlers"},
         {"app", "supervisor"},
         {"composition"},

@@ -27,6 +27,7 @@ from agent_adapter.metrics import Metrics
 from agent_adapter.outgoing_calls import OutgoingCalls
 from agent_adapter.supervisor import Supervisor
 from agent_adapter.views import Views
+from agent_adapter.wall_clock import WallClock
 
 _MANAGER_CONNECTIONS: Final = 8
 """To managers: beats and last words, one at a time to each of a few."""
@@ -41,10 +42,11 @@ class Instance:
         self._spawned: set[asyncio.Task[None]] = set()
         self._wired = False
         limits = DrainLimits(settings.drain_timeout_seconds, settings.quiet_seconds, settings.termination_grace_seconds)
-        lifecycle = Lifecycle(clock, limits, self._changed)
+        lifecycle = Lifecycle(clock, limits, self._lifecycle_changed)
         table = TaskTable(clock, settings.max_concurrency, settings.max_queue, self._tasks_changed)
-        metrics = Metrics(lifecycle, table, _text(settings.agent.version), _unix_time)
-        agent = _agent(settings, self._changed, metrics)
+        wall = WallClock(clock)
+        metrics = Metrics(lifecycle, table, _text(settings.agent.version), wall.unix)
+        agent = _agent(settings, self._agent_changed, metrics)
         token = settings.manager_tokens[0] if settings.manager_tokens else ""
         self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
         self._beats = HttpClient(connections=_MANAGER_CONNECTIONS)
@@ -58,7 +60,7 @@ class Instance:
             caller_of=calls.of_task,
             task_timeout_seconds=settings.task_timeout_seconds,
         )
-        views = Views(settings, identity, lifecycle, table, agent, clock=clock, totals=metrics.totals, told=self._told)
+        views = Views(settings, identity, lifecycle, table, agent, wall=wall, totals=metrics.totals, told=self._told)
         adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock)
         self.adapter = adapter
         self.server = Server(application(adapter), sockets)
@@ -85,13 +87,17 @@ class Instance:
         self._spawned.add(task)  # the event loop keeps only a weak reference
         task.add_done_callback(self._spawned.discard)
 
-    def _changed(self) -> None:
+    def _lifecycle_changed(self) -> None:
         if self._wired:
-            self.supervisor.changed()
+            self.supervisor.obey()
+
+    def _agent_changed(self) -> None:
+        if self._wired:
+            self.supervisor.wake()
 
     def _tasks_changed(self) -> None:
         if self.adapter.lifecycle.drain is not None:  # nobody else waits for tasks, and each wait costs 20 us a call
-            self.supervisor.changed()
+            self.supervisor.wake()
 
     def _told(self) -> DesiredState | None:
         return self.supervisor.told if self._wired else None
@@ -134,10 +140,6 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
 
 def _text(value: str | UnsetType) -> str:
     return "" if isinstance(value, UnsetType) else value
-
-
-def _unix_time(at: float) -> float:
-    return time.time() + at - time.monotonic()
 
 
 def enter_environment(settings: AdapterSettings) -> None:

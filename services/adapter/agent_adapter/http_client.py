@@ -3,13 +3,16 @@
 CallFailed
     ConnectFailed    nothing was sent
     CallBroken       it may have been received
+        AnswerTooLong
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -35,6 +38,10 @@ class CallBroken(CallFailed):
     """The connection ended, or the time ran out, before the answer was whole: it may have been received."""
 
 
+class AnswerTooLong(CallBroken):
+    """The answer is longer than its reader takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer: its status, its headers in lower case, its body."""
@@ -56,6 +63,7 @@ class HttpClient:
 
     def __init__(self, *, connections: int, tls: ssl.SSLContext | None = None) -> None:
         self._client = httpx.AsyncClient(
+            headers={"accept-encoding": "identity"},  # bodies are relayed as they come, and a bomb is never unpacked
             trust_env=False,
             verify=tls if tls is not None else True,
             limits=httpx.Limits(max_connections=connections, keepalive_expiry=_IDLE_SECONDS),
@@ -64,9 +72,15 @@ class HttpClient:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_seconds: float
     ) -> Answer:
-        """Give the whole answer, each step of it within the timeout; raises CallFailed."""
-        async with self.stream(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds) as opened:
-            return Answer(opened.status, opened.headers, await opened.read())
+        """Give the whole answer within the timeout; raises CallFailed."""
+        try:
+            async with (
+                asyncio.timeout(timeout_seconds),
+                self.stream(method, url, headers=headers, body=body, timeout_seconds=None) as opened,
+            ):
+                return Answer(opened.status, opened.headers, await opened.read())
+        except TimeoutError as error:
+            raise CallBroken(f"no whole answer from {url} within {timeout_seconds:g} s") from error
 
     @asynccontextmanager
     async def stream(
@@ -75,7 +89,7 @@ class HttpClient:
         """Give the answer as soon as its head is there; a timeout of None waits as long as the work takes."""
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS, pool=None)
         host = {"host": headers["host"]} if "host" in headers else {}
-        extensions = {"sni_hostname": host["host"].rpartition(":")[0]} if host else {}
+        extensions = {"sni_hostname": urlsplit(f"//{host['host']}").hostname} if host else {}
         try:
             async with self._client.stream(
                 method, url, headers=dict(headers), content=body, timeout=timeout, extensions=extensions
@@ -105,12 +119,12 @@ class OpenAnswer:
         return self._response.aiter_raw()
 
     async def read(self, limit: int = 64 * 1024 * 1024) -> bytes:
-        """Give the body whole; raises CallBroken when it is longer than `limit` bytes."""
+        """Give the body whole; raises AnswerTooLong when it has more than `limit` bytes."""
         body = bytearray()
         async for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
-                raise CallBroken(f"the answer has more than {limit} bytes")
+                raise AnswerTooLong(f"the answer has more than {limit} bytes")
         return bytes(body)
 
 

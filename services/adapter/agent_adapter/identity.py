@@ -16,6 +16,8 @@ class Identity:
         self.agent_id = agent_id
         self.instance_id = new_id()
         self.started_at = datetime.now(UTC)
+        self.facts = {"agent": agent_id, "instance_id": self.instance_id}
+        """What every log line says of who wrote it."""
         self._renewed = False
 
     def renew(self) -> bool:
@@ -23,6 +25,7 @@ class Identity:
         if self._renewed:
             return False
         self._renewed, self.instance_id = True, new_id()
+        self.facts["instance_id"] = self.instance_id
         return True
 
 

@@ -86,7 +86,7 @@ class Lifecycle:
             self.drain = drains.meet(self.drain, reason, now, timeout_seconds, self._limits)
         elif reason != "restart" and self.drain.restarts:
             self.drain = drains.meet(self.drain, reason, now, None, self._limits)
-        self._changed()
+        self._changed(now)
 
     def reschedule(self, timeout_seconds: float) -> None:
         """Move the deadline to so many seconds from now; raises Problem `not-draining` or `over-grace`."""
@@ -114,7 +114,7 @@ class Lifecycle:
             raise Problem("not-draining", "no drain is under way" if self.drain is None else "the drain is over")
         return self.drain
 
-    def _changed(self) -> None:
+    def _changed(self, now: float | None = None) -> None:
         if self.state != self._last:
-            self._last, self.since = self.state, self._clock()
+            self._last, self.since = self.state, self._clock() if now is None else now
         self._on_change()

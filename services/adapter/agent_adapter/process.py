@@ -3,112 +3,142 @@
 import asyncio
 import atexit
 import os
-import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import structlog
-import uvloop
 from agent_contract import logs
 from agent_contract.loading import ConfigurationError
-from agent_contract.serving import CannotListen, inherited, listen
+from agent_contract.serving import CannotListen, inherited, listen, new_event_loop
 
-from agent_adapter.__main__ import SOCKET_VARIABLE, Signals
 from agent_adapter.composition import Instance, enter_environment
 from agent_adapter.config import AdapterSettings, CommandLine, load
 from agent_adapter.identity import Identity
 from agent_adapter.printing import print_to_log
+from agent_adapter.signals import Signals
 from agent_adapter.supervisor import Ending
 
+SOCKET_VARIABLE: Final = "_AGENT_ADAPTER_SOCKET"
+"""Carries the listening sockets over a restart's exec, so that callers wait in the backlog instead of being refused."""
 _USAGE: Final = 2
+_THREADS: Final = 8
+"""For the adapter's own blocking work: the manager's name, log tails."""
 _LINGER_SECONDS: Final = 0.05
 """How long agent threads may take to notice that the process ends; then it ends without them."""
+_LAST_STEP_SECONDS: Final = 1.0
+"""For exit handlers, and for log lines that nobody reads: a full pipe or a hung handler must not hold the process."""
 
 log = structlog.stdlib.get_logger("agent_adapter")
 
 
-def run(line: Mapping[str, Any], original: Mapping[str, str], signals: Signals) -> NoReturn:
-    """Live, then exit or become the next process."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a life ended."""
+
+    ending: Ending
+    failure: str | None
+    sockets: list[int]
+    leave_by: float
+
+
+def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> NoReturn:
+    """Live, then exit or become the next process. `original` is the environment that the process began with."""
+    directory = os.getcwd()  # noqa: PTH109  # agent code changes it, and the next process begins where this one did
+    given = original.pop(SOCKET_VARIABLE, "")
     try:
         settings = load(CommandLine(**{**line, "command": tuple(line["command"])}), original)
-        sockets = _sockets(settings, original)
+        sockets = _sockets(settings, given)
         enter_environment(settings)
     except ConfigurationError as error:
-        _exit(f"agent-adapter: bad configuration: {error}", _USAGE)
+        _exit(f"bad configuration: {error}", _USAGE)
     except (CannotListen, OSError) as error:
-        _exit(f"agent-adapter: cannot start agent {line['agent'] or original.get('AGENT_ID')!r}: {error}", 1)
+        _exit(f"cannot start agent {line['agent'] or original.get('AGENT_ID')!r}: {error}", 1)
     identity = Identity(settings.agent.id)
-    output = logs.configure(
-        settings.log_level,
-        file=settings.log_file,
-        facts={"agent": identity.agent_id, "instance_id": identity.instance_id},
-    )
+    output = logs.configure(settings.log_level, file=settings.log_file, facts=identity.facts)
     print_to_log()
-    kept = [os.dup(listening.fileno()) for listening in sockets]
-    ending = uvloop.run(_live(settings, identity, sockets, signals))
-    if ending is Ending.RESTART:
-        _restart(kept, original, output)
-    output.close()
-    _leave(ending.value)
+    # Never closed: closing waits for agent code that does not end, and the process goes anyway.
+    end = asyncio.Runner(loop_factory=new_event_loop).run(_live(settings, identity, sockets, signals))
+    if end.ending is Ending.RESTART:
+        signals.block()
+        if not signals.came:  # one that came behind the last look at the drain is still the last word
+            _restart(end, directory, original, output)
+    _leave(0 if end.ending is not Ending.FAILED else 1, end, output)
 
 
-async def _live(
-    settings: AdapterSettings, identity: Identity, sockets: list[socket.socket], signals: Signals
-) -> Ending:
-    instance = Instance(settings, identity, sockets)
+async def _live(settings: AdapterSettings, identity: Identity, sockets: list[socket.socket], signals: Signals) -> _End:
     loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="adapter")
+    loop.set_default_executor(threads)
+    instance = Instance(settings, identity, sockets)
+    port = int(sockets[0].getsockname()[1])
     await instance.server.start()
 
     def on_signal(_: int) -> None:
         loop.call_soon_threadsafe(instance.adapter.lifecycle.leave, "signal")
 
     signals.obey(on_signal)
-    log.info("listening", host=settings.host, port=sockets[0].getsockname()[1], agent=settings.agent.id)
-    try:
-        return await instance.supervisor.run()
-    finally:
-        await instance.close()
+    log.info("listening", host=settings.host, port=port)
+    supervisor = instance.supervisor
+    ending = await supervisor.run()
+    await instance.close()
+    threads.shutdown(wait=False, cancel_futures=True)
+    return _End(ending, supervisor.failure, supervisor.successor_sockets, supervisor.leave_by)
 
 
-def _sockets(settings: AdapterSettings, original: Mapping[str, str]) -> list[socket.socket]:
-    given = original.get(SOCKET_VARIABLE, "")
+def _sockets(settings: AdapterSettings, given: str) -> list[socket.socket]:
     kept = [inherited(int(number), settings.host, settings.port) for number in given.split(",") if number.isdigit()]
     return [listening for listening in kept if listening is not None] or listen(settings.host, settings.port)
 
 
-def _restart(kept: list[int], original: Mapping[str, str], output: logs.LogOutput) -> None:
-    """Become a new process with the same command line, PID and listening socket; exit 1 when that fails."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    for number in kept:
-        os.set_inheritable(number, True)
-    environment = {**original, SOCKET_VARIABLE: ",".join(map(str, kept))}
+def _restart(end: _End, directory: str, original: Mapping[str, str], output: logs.LogOutput) -> NoReturn:
+    """Become a new process with the same command line, PID and listening sockets; exit 1 when that fails."""
     log.info("restarting", pid=os.getpid())
-    output.close()
+    _last_steps(end, atexit._run_exitfuncs, output.close)  # noqa: SLF001  # an exec runs none of them
+    environment = {**original, SOCKET_VARIABLE: ",".join(map(str, end.sockets))}
+    command = [sys.executable, *sys.orig_argv[1:]]
     try:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606  # our own command line
+        if sys.platform == "win32":
+            subprocess.Popen(command, env=dict(original), cwd=directory)  # noqa: S603  # our own command line
+            os._exit(0)
+        os.chdir(directory)
+        os.execve(sys.executable, command, environment)  # noqa: S606  # our own command line
     except OSError as error:
-        _exit(f"agent-adapter: cannot restart: {error}", 1)
+        print(f"agent-adapter: cannot restart: {error.strerror}", file=sys.stderr)  # noqa: T201  # the log is closed
+        os._exit(1)
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int, end: _End, output: logs.LogOutput) -> NoReturn:
     """Exit at once: agent code's exit handlers run, the interpreter's own teardown (90 ms of freeing memory) does not.
 
     Nor does it wait for agent code that still runs in a thread: that task was answered for.
     """
-    end = time.monotonic() + _LINGER_SECONDS
+    give_up = time.monotonic() + _LINGER_SECONDS
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, end - time.monotonic()))
-    atexit._run_exitfuncs()  # noqa: SLF001  # the only way to run them before os._exit
-    sys.stdout.flush()
-    sys.stderr.flush()
+            thread.join(max(0.0, give_up - time.monotonic()))
+    _last_steps(end, atexit._run_exitfuncs, output.close)  # noqa: SLF001  # the only way to run them before os._exit
+    if end.failure is not None:
+        said = " ".join(end.failure.split())  # one line, and the last one
+        _last_steps(end, lambda: print(f"agent-adapter: {said}", file=sys.stderr, flush=True))  # noqa: T201
     os._exit(code)
 
 
+def _last_steps(end: _End, *steps: Callable[[], Any]) -> None:
+    """Do each step, unless it takes too long."""
+    for step in steps:
+        seconds = min(_LAST_STEP_SECONDS, max(_LINGER_SECONDS, end.leave_by - time.monotonic()))
+        thread = threading.Thread(target=step, daemon=True)
+        thread.start()
+        thread.join(seconds)
+
+
 def _exit(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)  # noqa: T201  # no log is configured yet
+    print(f"agent-adapter: {message}", file=sys.stderr)  # noqa: T201  # no log is configured yet
     sys.exit(code)

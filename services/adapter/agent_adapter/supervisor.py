@@ -22,9 +22,13 @@ from agent_adapter.identity import Identity, service_url
 FIRST_ANSWER_SECONDS: Final = 1.0
 STOPPING_HEARD_SECONDS: Final = 1.0
 LEAVE_SECONDS: Final = 1.7
-"""After the deadline, for the answers of what was cut, hand-over and unregistration: with the exit it is under 2 s."""
+"""After the deadline, for hand-over, unregistration and the last answers: with the exit it is under 2 s."""
+EXIT_SECONDS: Final = 0.2
+"""Behind that, for exit handlers and the last log lines."""
+LAST_ANSWERS_SECONDS: Final = 1.05
+"""What the managers leave of it for answers: a request of which only a part has arrived may take 1 s more."""
 CLOSE_AGENT_SECONDS: Final = 3.0
-"""For the agent's own `close()`, when nothing waits for an answer any more."""
+"""For the agent's own `close()`, beside all that, and never longer than all that where the deadline has come."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -48,9 +52,14 @@ class Supervisor:
         self._changed = asyncio.Event()
         self._told: DesiredState | None = None
         self._obeyed = False
-        self._failed = False
         self._cut_tasks = 0
         self._announced: tuple[Any, ...] = ()
+        self.failure: str | None = None
+        """Why the process ends with exit code 1, as `cannot X: reason`."""
+        self.successor_sockets: list[int] = []
+        """The listening sockets' descriptors, kept open for the process that a restart begins."""
+        self.leave_by = 0.0
+        """When the process must be gone, on the monotonic clock; 0 as long as it does not leave."""
         self.managers: Managers
 
     @property
@@ -63,26 +72,29 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             talking = group.create_task(self.managers.run())
             try:
-                started = await self._come_up()
-                if started:
+                if await self._come_up():
                     await self._until_drained()
                 await self._leave()
             finally:
                 talking.cancel()
-        if self._failed:
+        if self.failure is not None:
             return Ending.FAILED
-        drain = self._adapter.lifecycle.drain
-        return Ending.RESTART if drain is not None and drain.restarts else Ending.STOPPED
+        return Ending.RESTART if self._restarts else Ending.STOPPED
 
-    def changed(self) -> None:
-        """Look again: the lifecycle, the task table or the agent's problem changed."""
+    def obey(self) -> None:
+        """Do at once what a change of the lifecycle means: for open connections, for waiting tasks."""
         if self._adapter.lifecycle.drain is not None:
             self._server.close_after_answers()
         else:
             self._server.reopen()
+        self._adapter.execution.follow_lifecycle()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again: the lifecycle, the task table or the agent's problem changed."""
         self._changed.set()
 
-    # --- what the managers are told and say (heartbeat.Instance) ---
+    # --- what the managers are told and say (manager_link.Instance) ---
 
     def registration(self, manager: tuple[str, int]) -> Registration:
         """Give the registration for a manager at this address."""
@@ -103,44 +115,50 @@ class Supervisor:
 
     def stale(self) -> None:
         """Take a new id once; told again, another life has this one's place: leave."""
+        if self.failure is not None:
+            return
         if self._identity.renew():
             log.warning("a manager knows another life here, going on under a new id", new=self._identity.instance_id)
             self.managers.push()
             return
+        self.failure = f"cannot go on as agent {self._identity.agent_id}: another instance has this one's address"
         log.error("another instance has this one's address, leaving")
-        self._failed = True
         self._adapter.lifecycle.leave("stop")
 
     # --- the life ---
 
+    @property
+    def _restarts(self) -> bool:
+        drain = self._adapter.lifecycle.drain
+        return drain is not None and drain.restarts and self.failure is None
+
     async def _come_up(self) -> bool:
         """Start the agent while the first registration is under way; False when a drain or a failure came first."""
+        lifecycle = self._adapter.lifecycle
         starting = asyncio.create_task(self._adapter.agent.start())
         first = asyncio.create_task(self.managers.first_answer(FIRST_ANSWER_SECONDS))
-        pending: set[asyncio.Task[None]] = {starting, first}
-        while pending and self._adapter.lifecycle.drain is None:
-            self._changed.clear()
-            waiting = asyncio.create_task(self._changed.wait())
-            done, _ = await asyncio.wait({*pending, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            pending -= done
-        for task in pending:
-            task.cancel()
-        if starting in pending:
+        for task in (starting, first):
+            task.add_done_callback(lambda _: self.wake())
+        while lifecycle.drain is None and not (starting.done() and (first.done() or starting.exception())):
+            self._announce()
+            await self._change()
+        first.cancel()
+        if not starting.done():
+            starting.cancel()
             return False
-        try:
-            starting.result()
-        except StartFailed as error:
+        error = starting.exception()
+        if error is not None:
             self._start_failed(error)
-            return False
-        if self._adapter.lifecycle.drain is None:
-            self._adapter.lifecycle.come_up()
-            log.info("up", state=self._adapter.lifecycle.state, port=self._port)
-        return True
+        elif lifecycle.drain is None:
+            lifecycle.come_up()
+            log.info("up", state=lifecycle.state, port=self._port)
+            return True
+        return False
 
-    def _start_failed(self, error: StartFailed) -> None:
-        self._failed = True
-        log.error("cannot start", reason=str(error), exc_info=error.__cause__)
+    def _start_failed(self, error: BaseException) -> None:
+        said = str(error) if isinstance(error, StartFailed) else f"{type(error).__name__}: {error}"
+        self.failure = said if said.startswith("cannot ") else f"cannot start agent {self._identity.agent_id}: {said}"
+        log.error("cannot start", reason=said, exc_info=error.__cause__ or error)
         self._adapter.lifecycle.leave("stop", 0)
 
     async def _until_drained(self) -> None:
@@ -150,59 +168,70 @@ class Supervisor:
             self._announce()
             drain, now = adapter.lifecycle.drain, adapter.clock()
             if drain is None:
-                adapter.execution.table.hold(adapter.lifecycle.paused)
                 await self._change()
                 continue
-            if now >= drain.quiet_until:
-                adapter.execution.follow_lifecycle()
-                if adapter.execution.table.idle:
-                    return
+            adapter.execution.follow_lifecycle()
+            if now >= drain.quiet_until and adapter.execution.table.idle:
+                return
             if now >= drain.deadline:
                 self._cut_tasks = adapter.execution.cut_all()
                 return
             await self._change(until=drain.quiet_until if now < drain.quiet_until else drain.deadline)
 
     async def _leave(self) -> None:
-        """Give every answer, hand over, unregister, close: within 2 s of the deadline."""
-        adapter = self._adapter
-        drain = adapter.lifecycle.drain
-        adapter.lifecycle.begin_leaving()
-        self._server.close_after_answers()
-        now = adapter.clock()
+        """Tell the managers, give every answer, close: within 2 s of the deadline."""
+        lifecycle = self._adapter.lifecycle
+        drain, now = lifecycle.drain, self._adapter.clock()
         since, deadline = (now, now) if drain is None else (drain.since, drain.deadline)
+        end = max(now, deadline) + LEAVE_SECONDS
+        self.leave_by = end + EXIT_SECONDS
+        lifecycle.begin_leaving()
+        self._server.close_after_answers()
+        self._announce()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._close_agent(end))
+            await self._say_last_words(since, end - LAST_ANSWERS_SECONDS)
+            await self._give_last_answers(end)
+        lifecycle.end()
+
+    async def _say_last_words(self, since: float, end: float) -> None:
+        last_word = self._last_word(since)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(_loop_time(end)):
+                await self.managers.heard_stopping(max(0.0, since + STOPPING_HEARD_SECONDS - self._adapter.clock()))
+                await self.managers.hand_over(self._adapter.views.unfetched())
+                await self.managers.unregister(last_word)
+
+    async def _give_last_answers(self, end: float) -> None:
+        if self._restarts:
+            self.successor_sockets = self._server.detach_all()
         try:
-            async with asyncio.timeout_at(_loop_time(max(now, deadline) + LEAVE_SECONDS)):
-                await self.managers.heard_stopping(max(0.0, since + STOPPING_HEARD_SECONDS - now))
-                await self.managers.hand_over(adapter.views.unfetched())
-                await self.managers.unregister(self._last_word(since))
-                await self._server.leave()
+            async with asyncio.timeout_at(_loop_time(end)):
+                await self._server.leave(keep_listening=bool(self.successor_sockets))
         except TimeoutError:
             log.warning("left with answers that nobody read", requests=self._server.in_flight)
             self._server.abort()
-        adapter.lifecycle.end()
-        await self._close_agent()
 
-    async def _close_agent(self) -> None:
+    async def _close_agent(self, end: float) -> None:
+        latest = min(end, self._adapter.clock() + CLOSE_AGENT_SECONDS)
         try:
-            async with asyncio.timeout(CLOSE_AGENT_SECONDS):
+            async with asyncio.timeout_at(_loop_time(latest)):
                 await self._adapter.agent.close()
+        except TimeoutError:
+            log.warning("the agent did not close in time")
         except Exception:  # agent code may raise anything; the process leaves all the same
             log.exception("closing the agent failed")
 
     def _last_word(self, since: float) -> Unregistration:
-        drain = self._adapter.lifecycle.drain
-        reason = "start-failed" if self._failed or drain is None else drain.reason
+        drain, beat = self._adapter.lifecycle.drain, self.heartbeat()
+        if self.failure is not None or drain is None:
+            return Unregistration(beat.id, beat.instance_id, reason="failed", totals=beat.totals)
         ended = self._adapter.execution.table.ended
         finished = sum(task.finished_by_itself and (task.ended_at or 0.0) >= since for task in ended)
-        report = None
-        if drain is not None:
-            took = round(self._adapter.clock() - since, 3)
-            report = DrainReport(drain.reason, took, finished, self._cut_tasks)
-            log.info(
-                "drained", reason=reason, duration_seconds=took, finished=report.finished_tasks, cut=self._cut_tasks
-            )
-        beat = self.heartbeat()
-        return Unregistration(beat.id, beat.instance_id, reason=reason, drain=report, totals=beat.totals)
+        took = round(self._adapter.clock() - since, 3)
+        log.info("drained", reason=drain.reason, duration_seconds=took, finished=finished, cut=self._cut_tasks)
+        report = DrainReport(drain.reason, took, finished, self._cut_tasks)
+        return Unregistration(beat.id, beat.instance_id, reason=drain.reason, drain=report, totals=beat.totals)
 
     def _announce(self) -> None:
         """Tell the managers at once when what they must know has changed: state, drain, problem."""
@@ -210,8 +239,10 @@ class Supervisor:
         drain, problem = lifecycle.drain, self._adapter.agent.problem
         facts = (lifecycle.state, drain and (drain.reason, drain.deadline), problem and problem.code)
         if facts != self._announced:
-            if self._announced:
-                log.info("state changed", state=lifecycle.state, reason=drain.reason if drain else None)
+            came_up = self._announced[:1] == ("starting",) and drain is None
+            if self._announced and not came_up:
+                reason = drain.reason if drain else None
+                log.info("state changed", state=lifecycle.state, reason=reason, problem=problem and problem.code)
             self._announced = facts
             self.managers.push()
 

@@ -1,7 +1,7 @@
 """What the adapter says of itself: `/status`, `/info`, `/drain`, `/tasks`, the beat, as they are at this moment."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain, islice
 
 import msgspec
@@ -29,6 +29,7 @@ from agent_adapter.config import AdapterSettings
 from agent_adapter.identity import Identity
 from agent_adapter.lifecycle import Lifecycle
 from agent_adapter.tasks import Task
+from agent_adapter.wall_clock import WallClock
 
 
 class Views:
@@ -42,7 +43,7 @@ class Views:
         table: TaskTable,
         agent: Agent,
         *,
-        clock: Callable[[], float],
+        wall: WallClock,
         totals: Callable[[], Totals],
         told: Callable[[], DesiredState | None],
     ) -> None:
@@ -51,7 +52,8 @@ class Views:
         self._lifecycle = lifecycle
         self._table = table
         self._agent = agent
-        self._clock = clock
+        self._clock = wall.clock
+        self._wall = wall
         self._totals = totals
         self._told = told
 
@@ -130,7 +132,8 @@ class Views:
 
     def unfetched(self) -> list[FinishedTask]:
         """Give what ended and was not fetched, and what an idempotency key may still ask for."""
-        return [self._finished(task) for task in self._table.ended if not task.fetched or task.key is not None]
+        wanted = (task for task in self._table.ended if not task.fetched or task.key is not None)
+        return [self._finished(task) for task in wanted if not task.result_dropped]
 
     def retry_after(self, task: Task) -> str:
         """Give the whole seconds after which it is worth asking for this task again."""
@@ -201,9 +204,6 @@ class Views:
             caller=task.caller,
             progress=task.progress,
         )
-
-    def _wall(self, at: float) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=at - self._clock())
 
 
 def _is_wanted(task: Task, state: str | None, key: str | None) -> bool:

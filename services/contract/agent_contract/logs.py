@@ -77,11 +77,11 @@ def configure(
 ) -> LogOutput:
     """Send every log line of this process to standard output and, where it can be opened, to `file`.
 
-    `level` is one of debug, info, warning, error; `facts` are members of every line (agent, instance_id). A file that
-    cannot be opened is said in a warning: work never stops for a log.
+    `level` is one of debug, info, warning, error; `facts` are members of every line (agent, instance_id), as they are
+    when it is written. A file that cannot be opened is said in a warning: work never stops for a log.
     """
     target = stream or sys.stdout
-    shared = [_add(dict(facts or {})), structlog.contextvars.merge_contextvars, *_PROCESSORS]
+    shared = [_add(facts or {}), structlog.contextvars.merge_contextvars, *_PROCESSORS]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -125,7 +125,7 @@ def configure(
     return LogOutput(handler, listener)
 
 
-def _add(facts: dict[str, Any]) -> structlog.typing.Processor:
+def _add(facts: Mapping[str, Any]) -> structlog.typing.Processor:
     def add(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:  # noqa: ANN401  # structlog's
         for name, value in facts.items():
             event.setdefault(name, value)

@@ -157,9 +157,14 @@ class Server:
 
     def detach(self) -> int:
         """Give a descriptor of the (first) listening socket that survives `leave(keep_listening=True)` and an exec."""
-        descriptor = os.dup(self._sockets[0].fileno())
-        os.set_inheritable(descriptor, True)
-        return descriptor
+        return self.detach_all()[0]
+
+    def detach_all(self) -> list[int]:
+        """Give such a descriptor for each listening socket: `localhost` has two."""
+        descriptors = [os.dup(listening.fileno()) for listening in self._sockets]
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, True)
+        return descriptors
 
     async def stop_listening(self, *, keep_address: bool = False) -> None:
         """Take every connection that waits, then take no more; from then on the address refuses connections.
@@ -191,9 +196,7 @@ class Server:
         self.close_after_answers()
         async with self._leaving:
             if self._listeners and not keep_listening:
-                # The listener stays open: callers that do not know yet get answers instead of refused connections.
-                await self._accept_waiting()
-                await _turns(_SETTLE_TURNS)
+                # Meanwhile the listener is open: callers that do not know yet get answers, not refused connections.
                 begun = {connection for connection in self._connections() if connection.busy}
                 await self._part_from(lambda each: each in begun and each.busy, ordered_at, unfinished_seconds)
             await self.stop_listening(keep_address=keep_listening)

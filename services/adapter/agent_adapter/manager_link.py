@@ -1,0 +1,225 @@
+"""The conversation with one manager: registration, heartbeats, results that nobody fetched, the last word."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+from agent_contract.tokens import HEADER
+from agent_contract.wire import FinishedTask, HandOver, Heartbeat, Orders, Registration, State, Unregistration
+
+from agent_adapter.http_client import Answer, CallFailed, ConnectFailed, HttpClient
+
+_ANSWER_SECONDS: Final = 2.0
+"""How long a manager may take to answer: a beat must not outlast its interval by much."""
+_LAST_WORD_SECONDS: Final = 0.6
+"""The same while leaving: hand-over and unregistration end within the 2 s after a deadline."""
+_FIRST_RETRY_SECONDS: Final = 0.25
+_MOST_DOUBLINGS: Final = 16
+"""Then the interval has long been the bound; a manager may be away for days."""
+_SHORTEST_INTERVAL_SECONDS: Final = 0.01
+_LONGEST_INTERVAL_SECONDS: Final = 3600.0
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+_JITTER: Final = 0.1
+_OK: Final = 200
+_UNKNOWN: Final = 404
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Instance(Protocol):
+    """What a manager is told, as it is at the moment of asking."""
+
+    def registration(self, manager: tuple[str, int]) -> Registration:
+        """Give the registration for a manager at this address; raises OSError when there is no way to it."""
+
+    def heartbeat(self) -> Heartbeat:
+        """Give the present beat."""
+
+    def ordered(self, orders: Orders) -> None:
+        """Take a manager's answer; only the first ever is obeyed, later ones are kept to be sent back."""
+
+    def stale(self) -> None:
+        """Be told that another life has this one's place."""
+
+
+class ManagerLink:
+    """The conversation with the manager at one address, for as long as the process lives.
+
+    `on_answer` is told after each attempt. `tried` tells that a first registration was answered or failed,
+    `acknowledged` is the state that the manager last answered to, `refused` that nothing listens there.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        address: tuple[str, int],
+        client: HttpClient,
+        instance: Instance,
+        *,
+        token: str,
+        interval: float,
+        on_answer: Callable[[], None],
+    ) -> None:
+        parts = urlsplit(url)
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        self.address = address
+        self._base = f"{parts.scheme}://{host}:{address[1]}/api/agent-services"
+        self._headers = {"content-type": "application/json", "host": parts.netloc}
+        if token:
+            self._headers[HEADER] = token
+        self._client = client
+        self._instance = instance
+        self._interval = interval
+        self._on_answer = on_answer
+        self._wake = asyncio.Event()
+        self._trouble: str | None = None
+        self.registering = False
+        self.registered = False
+        self.tried = False
+        self.refused = False
+        self.acknowledged: State | None = None
+
+    def push(self) -> None:
+        """Tell the manager now: something changed that it must know."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Register, then beat; register again when the manager does not know this instance. Never gives up."""
+        attempt = 0
+        while True:
+            self._wake.clear()
+            attempt = 0 if await self._turn() else attempt + 1
+            self._on_answer()
+            await self._pause(attempt)
+
+    async def hand_over(self, results: Iterable[FinishedTask]) -> None:
+        """Give the manager the results that nobody fetched, in batches; the first that fails is the last."""
+        for batch in _batches(results):
+            beat = self._instance.heartbeat()
+            if not await self._last_word("results", HandOver(beat.id, beat.instance_id, batch)):
+                return
+
+    async def unregister(self, message: Unregistration) -> None:
+        """Say this instance's last word."""
+        await self._last_word("unregister", message)
+
+    async def _last_word(self, route: str, message: msgspec.Struct) -> bool:
+        if not self.registered:
+            return False
+        try:
+            answer = await self._post(route, message, _LAST_WORD_SECONDS)
+        except CallFailed as error:
+            log.warning("manager did not take the last word", route=route, error=str(error))
+            return False
+        if answer.status >= 300:  # noqa: PLR2004  # anything but success
+            log.warning("manager refused the last word", route=route, status=answer.status)
+            return False
+        return True
+
+    async def _turn(self) -> bool:
+        """Register or beat; gives whether the manager took it. Whatever goes wrong, there is a next turn."""
+        try:
+            return await (self._beat() if self.registered else self._register())
+        except CallFailed as error:
+            self.refused = isinstance(error, ConnectFailed) and error.refused
+            self._in_trouble(str(error))
+        except Exception as error:  # a loop that died would leave the instance unknown for ever
+            self._in_trouble(f"{type(error).__name__}: {error}")
+            log.debug("turn failed", exc_info=error)
+        self.tried = True
+        return False
+
+    async def _register(self) -> bool:
+        registration = self._instance.registration(self.address)
+        self.registering = True
+        try:
+            answer = await self._ask("register", registration)
+        finally:
+            self.registering = False
+        self.tried = True
+        if answer.status != _OK:
+            self._refusal(answer)
+            return False
+        self.registered = True
+        log.info("registered", manager=self._base, service_url=registration.service_url)
+        self._answered(answer, registration.status)
+        return True
+
+    async def _beat(self) -> bool:
+        beat = self._instance.heartbeat()
+        answer = await self._ask("heartbeat", beat)
+        if answer.status == _UNKNOWN:
+            self.registered = False
+            return await self._register()
+        self.acknowledged = beat.status
+        if answer.status != _OK:
+            self._refusal(answer)
+            return False
+        self._answered(answer, beat.status)
+        return True
+
+    def _answered(self, answer: Answer, state: State | None) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            log.info("manager answers again", manager=self._base)
+        self.acknowledged = state
+        try:
+            orders = msgspec.json.decode(answer.body, type=Orders)
+        except msgspec.MsgspecError as error:
+            log.warning("manager's answer cannot be read", error=str(error))
+            return
+        asked = orders.heartbeat_interval_seconds
+        self._interval = min(_LONGEST_INTERVAL_SECONDS, max(_SHORTEST_INTERVAL_SECONDS, asked))
+        self._instance.ordered(orders)
+
+    def _refusal(self, answer: Answer) -> None:
+        said = answer.json()
+        problem = said if isinstance(said, dict) else {}
+        self._in_trouble(f"it answered {answer.status} {problem.get('code')}: {problem.get('detail')}")
+        if problem.get("code") == "stale-instance":
+            self.registered = False
+            self._instance.stale()
+
+    def _in_trouble(self, reason: str) -> None:
+        """Log the trouble once: a manager that is away for a day would fill the log with it."""
+        if reason != self._trouble:
+            self._trouble = reason
+            log.warning("manager does not take this instance, trying on", manager=self._base, reason=reason)
+
+    async def _ask(self, route: str, message: msgspec.Struct) -> Answer:
+        answer = await self._post(route, message, _ANSWER_SECONDS)
+        self.refused = False
+        return answer
+
+    async def _post(self, route: str, message: msgspec.Struct, seconds: float) -> Answer:
+        body = msgspec.json.encode(message)
+        url = f"{self._base}/{route}"
+        return await self._client.request("POST", url, headers=self._headers, body=body, timeout_seconds=seconds)
+
+    async def _pause(self, attempt: int) -> None:
+        if attempt:
+            longest = min(self._interval, _FIRST_RETRY_SECONDS * 2 ** min(attempt, _MOST_DOUBLINGS))
+            seconds = random.uniform(min(0.05, longest), longest)  # noqa: S311  # jitter
+        else:
+            seconds = self._interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # jitter
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+
+def _batches(results: Iterable[FinishedTask]) -> Iterable[list[FinishedTask]]:
+    batch: list[FinishedTask] = []
+    size = 0
+    for result in results:
+        batch.append(result)
+        size += len(result.result) if isinstance(result.result, msgspec.Raw) else 0
+        if size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
