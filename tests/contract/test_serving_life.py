@@ -100,3 +100,15 @@ async def test_the_last_of_a_pipeline_says_close() -> None:
         await rig.settle()
         rig.app.release.set()
         assert [(await client.answer()).closes for _ in range(3)] == [False, False, True]
+
+
+async def test_an_application_can_ask_whether_its_client_has_left() -> None:
+    """The answer is there at once, without waiting for a message."""
+    async with serving() as rig:
+        client = await rig.begun("/gone")
+        gone = rig.app.scopes[0]["extensions"]["agent_contract.gone"]
+        assert not gone()
+        client.writer.transport.abort()
+        async with asyncio.timeout(5):
+            await rig.app.disconnected.wait()
+        assert gone()
