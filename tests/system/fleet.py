@@ -1,0 +1,166 @@
+"""A manager and adapters as real processes on loopback, for stories that span them."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+AGENTS = '''
+"""Agents for the stories: they sleep, count, stream and fail as they are told."""
+import asyncio
+import pathlib
+
+
+async def work(parameters, context):
+    marks = parameters.get("marks")
+    if marks:
+        with pathlib.Path(marks).open("a") as file:
+            file.write(f"{parameters.get('number')}\\n")
+    await asyncio.sleep(parameters.get("seconds", 0))
+    return {"number": parameters.get("number")}
+
+
+async def stream(parameters):
+    for number in range(parameters["chunks"]):
+        await asyncio.sleep(parameters.get("seconds", 0))
+        yield {"number": number}
+
+
+async def relay(parameters, context):
+    return await context.call(parameters["agent"], parameters["parameters"])
+'''
+PATIENCE_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Fleet:
+    """The processes of one test: what it starts, it ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "story_agents.py").write_text(AGENTS)
+        self.manager_port = free_port()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.manager_port}", trust_env=False, timeout=60, limits=httpx.Limits()
+        )
+        self.settings = {"HEARTBEAT_INTERVAL_SECONDS": "1", "REGISTRATION_TTL_SECONDS": "3"}
+
+    async def __aenter__(self) -> Self:
+        """Begin with nothing running."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End every process that is still there."""
+        await self.client.aclose()
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait(timeout=10)
+
+    async def start_manager(self, **settings: str) -> None:
+        """Start the manager and wait until it is ready."""
+        self._start("manager", ["agent_manager", "--port", str(self.manager_port)], settings)
+
+        async def ready() -> bool:
+            return (await self.client.get("/ready")).status_code == 200
+
+        await self.until(ready, "the manager is ready")
+
+    async def start_agent(self, name: str, agent: str, function: str = "work", **settings: str) -> int:
+        """Start an adapter of `agent` and wait until the manager lists it as running; gives its port."""
+        port = int(settings.pop("AGENT_PORT", 0)) or free_port()
+        command = ["agent_adapter", "--agent", agent, "--entry-point", f"story_agents:{function}"]
+        settings = {"MANAGER_URL": f"http://127.0.0.1:{self.manager_port}", **settings}
+        self._start(name, [*command, "--host", "127.0.0.1", "--port", str(port)], settings)
+
+        async def listed() -> bool:
+            return any(
+                one["state"] == "running" and str(port) in one["serviceUrl"] for one in await self.instances(agent)
+            )
+
+        await self.until(listed, f"{name} runs")
+        return port
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to one of the processes."""
+        self.processes[name].send_signal(number)
+
+    async def exit_code(self, name: str) -> int:
+        """Wait for a process to end and give its exit code."""
+        return await asyncio.to_thread(self.processes[name].wait, PATIENCE_SECONDS)
+
+    async def listing(self) -> dict[str, Any]:
+        """Give the manager's listing, by agent id."""
+        answer = await self.client.get("/api/agent-services")
+        return {agent["id"]: agent for agent in answer.json()["agents"]}
+
+    async def instances(self, agent: str) -> list[dict[str, Any]]:
+        """Give the listed instances of an agent."""
+        found: list[dict[str, Any]] = (await self.listing()).get(agent, {}).get("instances", [])
+        return found
+
+    async def execute(
+        self, agent_id: str, headers: dict[str, str] | None = None, /, **parameters: object
+    ) -> httpx.Response:
+        """Call an agent through the manager."""
+        path = f"/api/agent-services/{agent_id}/execute"
+        return await self.client.post(path, json={"parameters": parameters}, headers=headers or {})
+
+    async def act(self, agent: str, action: str, **members: object) -> httpx.Response:
+        """Order an action."""
+        return await self.client.post(f"/api/agent-services/{agent}/action", json={"action": action, **members})
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE_SECONDS) -> float:
+        """Wait until something holds that only asking can tell; gives how long that took, in seconds."""
+        begin = time.monotonic()
+        while True:
+            try:
+                if await holds():
+                    return time.monotonic() - begin
+            except httpx.TransportError:
+                pass
+            if time.monotonic() - begin > seconds:
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{self._logs()}")
+            await asyncio.sleep(0.02)
+
+    def _start(self, name: str, command: list[str], settings: dict[str, str]) -> None:
+        log = (self.directory / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=self.directory,
+            env={**os.environ, **self.settings, **settings},
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+
+    def _logs(self) -> str:
+        tails = []
+        for path in sorted(self.directory.glob("*.log")):
+            lines = path.read_text().splitlines()[-12:]
+            tails.append(f"--- {path.name}\n" + "\n".join(lines))
+        return "\n".join(tails)
+
+
+def problem(answer: httpx.Response) -> dict[str, Any]:
+    """Give an answer's problem."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    members: dict[str, Any] = json.loads(answer.content)
+    return members
