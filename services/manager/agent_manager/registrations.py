@@ -163,7 +163,9 @@ class Registrations:
         """Give the refusal, and note it for those who audit: once per TTL, for an adapter tries on."""
         detail = f"cannot register {registration.instance_id} at {registration.service_url}: {reason}"
         now, key = self._clock(), (registration.instance_id, origin)
-        if now - self._conflicts.pop(key, float("-inf")) >= self._registry.timing.ttl_seconds:
+        if now - self._conflicts.get(key, float("-inf")) >= self._registry.timing.ttl_seconds:
+            self._conflicts.pop(key, None)  # the one noted last stands last
+            self._conflicts[key] = now
             self._journal.record(
                 "verdict",
                 registration.id,
@@ -172,7 +174,6 @@ class Registrations:
                 instance_id=registration.instance_id,
                 level="warning",
             )
-            self._conflicts[key] = now
         while len(self._conflicts) > _MOST_CONFLICTS:
             del self._conflicts[next(iter(self._conflicts))]
         return Problem("registration-conflict", detail)
