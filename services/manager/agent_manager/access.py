@@ -30,6 +30,7 @@ class Who(Enum):
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
+    CALLER = "operator, or an adapter for its agent's code"
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -54,12 +55,19 @@ class Access:
         """Give who asks; raises Problem 401 `unauthenticated` or 403 `forbidden`."""
         if who is Who.ANYONE:
             return NOBODY
+        if who is Who.CALLER:
+            return self._caller(headers)
         if who is Who.ADAPTER:
             return self._adapter(headers)
         return self._client(who, headers)
 
-    def check_execute(self, headers: Headers) -> Caller:
-        """Give who wants an agent called: an operator, or an adapter for its agent's code; raises as `check` does."""
+    def check_own(self, caller: Caller, agent_id: str) -> None:
+        """Refuse an agent's own token that speaks for another agent; raises Problem 403 `forbidden`."""
+        if caller.agent_id is not None and caller.agent_id != agent_id:
+            raise self._forbidden("other-agent", f"this token is that of {caller.agent_id}, not of {agent_id}")
+
+    def _caller(self, headers: Headers) -> Caller:
+        """Give who wants an agent called: an operator, or an adapter whose agent calls another."""
         credentials = self._credentials
         if not credentials.closes_adapter_routes:
             caller = self._client(Who.OPERATOR, headers)
@@ -72,11 +80,6 @@ class Access:
             if own is not None:
                 return Caller(_said_caller(headers, own), own)
         return self._client(Who.OPERATOR, headers)
-
-    def check_own(self, caller: Caller, agent_id: str) -> None:
-        """Refuse an agent's own token that speaks for another agent; raises Problem 403 `forbidden`."""
-        if caller.agent_id is not None and caller.agent_id != agent_id:
-            raise self._forbidden("other-agent", f"this token is that of {caller.agent_id}, not of {agent_id}")
 
     def _adapter(self, headers: Headers) -> Caller:
         credentials = self._credentials

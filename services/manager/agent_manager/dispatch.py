@@ -78,7 +78,7 @@ class Dispatcher:
         self._waiting = Waiting()
         self._in_hand: set[Call] = set()
         self._held_calls = self._held_bytes = 0
-        self._leaving = False
+        self._leaving = self._gave_up = False
         registry.subscribe(self._changed)
 
     @property
@@ -93,6 +93,8 @@ class Dispatcher:
             Disconnected: the client left while the call was held; no work had begun.
 
         """
+        if self._gave_up:
+            return of_problem(unavailable("the manager is leaving"), task_id=call.task_id)
         answer = await self._round(call)
         if answer is None and self._may_hold(call):
             answer = await self._held(call)
@@ -104,7 +106,11 @@ class Dispatcher:
         self._waiting.wake_everyone()
 
     def give_up(self) -> None:
-        """End every call in hand: their clients get `outcome-unknown`, for the work may go on without the manager."""
+        """End every call in hand: their clients get `outcome-unknown`, for the work may go on without the manager.
+
+        Those that still come are refused.
+        """
+        self._gave_up = True
         for call in list(self._in_hand):
             call.abort(ConnectionLost("the manager is leaving, and the call is not done"))
 

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from agent_contract.identity import new_id
 from agent_contract.problems import Problem
 from agent_contract.wire import AgentActionRequest, DesiredState
 from msgspec import UNSET, UnsetType
 
-from agent_manager.actions.action import Action, ActionState, Error, Ordered, OrderedInstance, Step, Verb
+from agent_manager.actions.action import Action, Error, Ordered, OrderedInstance, Step, Verb
 from agent_manager.actions.orders import Orders, Told, error
 from agent_manager.answers import unavailable
 from agent_manager.journal import Journal
 from agent_manager.records import AgentRecord, Instance
 from agent_manager.registry import Registry
+
+Outcome = Literal["succeeded", "failed"]
 
 KEPT_SECONDS: Final = 3600.0
 MAX_ACTIONS: Final = 10_000
@@ -35,7 +37,7 @@ class Actions:
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         spawn: Callable[[Coroutine[Any, Any, None]], Any],
-        on_end: Callable[[Verb, ActionState], None],
+        on_end: Callable[[str, Outcome], None],
     ) -> None:
         self._registry = registry
         self._orders = orders
@@ -181,7 +183,7 @@ class Actions:
         action.ended_at, action.forget_at = self._wall(), self._clock() + KEPT_SECONDS
         failures = [f"; {step.instance_id}: {step.error['detail']}" for step in action.steps if step.error]
         self._tell_journal(action, action.state, f"{action.verb} {action.state}{''.join(failures)}")
-        self._on_end(action.verb, action.state)
+        self._on_end(action.verb, "failed" if action.state == "failed" else "succeeded")
 
     def _tell_journal(self, action: Action, code: str, message: str) -> None:
         self._journal.record("action", action.agent_id, f"{action.verb}-{code}", message, by=action.by)

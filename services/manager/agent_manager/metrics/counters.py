@@ -3,7 +3,7 @@
 from typing import Final, Literal, get_args
 
 from agent_contract import __version__
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from agent_manager.access import FailureReason
 from agent_manager.departures import Departure, Outcome, Reason
@@ -21,6 +21,7 @@ class Metrics:
     """The manager's own registry of metrics, and what counts into it."""
 
     def __init__(self, registry: Registry) -> None:
+        disable_created_metrics()  # a second series for each counter, under a name that nobody was promised
         self.registry = CollectorRegistry()
         self._agents = registry.agents
         self._known: set[str] = set()

@@ -1,0 +1,152 @@
+"""The composition root: which parts a manager has, and who is told of what."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from agent_manager.access import Access
+from agent_manager.actions import Actions
+from agent_manager.actions.orders import Orders
+from agent_manager.agent_client import AgentClient
+from agent_manager.background import Background
+from agent_manager.config import ManagerSettings
+from agent_manager.credentials import Credentials
+from agent_manager.discovery.events import Discovery
+from agent_manager.discovery.static import StaticDiscovery
+from agent_manager.dispatch import Dispatcher
+from agent_manager.drains import Drains
+from agent_manager.fleet_queries import FleetQueries
+from agent_manager.handed_over import ResultStore
+from agent_manager.holding import Absences
+from agent_manager.idempotency import Keys
+from agent_manager.journal import Journal
+from agent_manager.listing import Listing
+from agent_manager.live import Live
+from agent_manager.logs import Logs
+from agent_manager.manager import Manager
+from agent_manager.metrics import Metrics
+from agent_manager.probes import Prober
+from agent_manager.queries import InstanceQueries
+from agent_manager.readiness import Readiness
+from agent_manager.records import Timing
+from agent_manager.registrations import Registrations
+from agent_manager.registry import Registry
+from agent_manager.service_urls import ServiceUrls
+from agent_manager.sweeper import Sweeper
+from agent_manager.task_places import TaskPlaces
+from agent_manager.tasks import Tasks
+
+Clock = Callable[[], float]
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
+class Parts:
+    """The parts of one process, made in the order in which they need one another."""
+
+    def __init__(self, settings: ManagerSettings, credentials: Credentials, *, clock: Clock = time.monotonic) -> None:
+        self.background = Background()
+        self.client = AgentClient(clock=clock)
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        timing = Timing(
+            ttl_seconds=settings.registration_ttl_seconds,
+            heartbeat_interval_seconds=settings.heartbeat_interval_seconds,
+            hold_seconds=settings.hold_seconds,
+            drain_timeout_seconds=settings.drain_timeout_seconds,
+        )
+
+        def token() -> str | None:
+            return credentials.manager_token
+
+        journal = Journal(_wall)
+        registry = Registry(settings.agents, timing, journal, clock=clock, wall=_wall)
+        instance_queries = InstanceQueries(self.client, token)
+        self.prober = Prober(registry, instance_queries, self.background, clock=clock)
+        self._sweeper = Sweeper(registry, self.prober, self.background)
+        self._discoveries: list[Discovery] = [
+            StaticDiscovery(
+                settings.agents,
+                registry.find,
+                instance_queries,
+                self.background,
+                interval_seconds=settings.heartbeat_interval_seconds,
+            )
+        ]
+        absences = Absences(registry, clock)
+        live = Live(self.client, token, clock=clock)
+        queries = FleetQueries(registry, live)
+        results, places, metrics = ResultStore(clock), TaskPlaces(), Metrics(registry)
+        keys = Keys(registry, live, results, clock=clock)
+        actions = Actions(
+            registry,
+            Orders(registry, live, absences, clock=clock),
+            journal,
+            clock=clock,
+            wall=_wall,
+            spawn=self._spawn,
+            on_end=metrics.acted,
+        )
+        self.manager = Manager(
+            registry=registry,
+            registrations=Registrations(
+                registry,
+                ServiceUrls(settings.allowed_service_hosts),
+                instance_queries,
+                journal,
+                close_idle=self.client.close_idle,
+                probe_soon=self.prober.probe_soon,
+                clock=clock,
+            ),
+            results=results,
+            listing=Listing(registry),
+            journal=journal,
+            dispatcher=Dispatcher(registry, self.client, self.prober, absences, keys, places, metrics, clock=clock),
+            tasks=Tasks(registry, queries, live, results, places),
+            actions=actions,
+            queries=queries,
+            drains=Drains(registry, queries, live, actions, absences, journal),
+            logs=Logs(registry, queries, live, self.client),
+            access=Access(credentials, metrics.refused_credentials),
+            credentials=credentials,
+            metrics=metrics,
+            readiness=Readiness(registry, [one.name for one in self._discoveries], clock),
+            clock=clock,
+            started_at=_wall(),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Do what a manager does by itself while the body runs; then end all of it and every connection."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            self._start(self.prober.run())
+            self._start(self._sweeper.run())
+            for discovery in self._discoveries:
+                self._start(discovery.run(self.manager.registry.apply))
+            try:
+                yield
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+        await self.client.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run an action to its end; what goes wrong in it ends nothing else."""
+
+        async def one() -> None:
+            await work
+
+        self._start(self.background.step("actions", one))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is None:
+            raise RuntimeError("cannot begin anything: the manager does not run yet")
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,1 @@
+"""HTTP: requests become calls of the parts below, and what these give or raise becomes answers."""

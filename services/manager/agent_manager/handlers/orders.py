@@ -1,0 +1,53 @@
+"""Orders: actions, and the steering of drains."""
+
+import msgspec
+from agent_contract.wire import AgentActionRequest, DrainPatch
+from litestar import Response
+from msgspec import Struct
+
+from agent_manager.actions import ActionView, Ordered
+from agent_manager.drains import SteeredDrain
+from agent_manager.handlers.queries import text
+from agent_manager.handlers.requests import AnyRequest, caller_of, manager_of, read_json
+
+_ACTION = msgspec.json.Decoder(AgentActionRequest)
+_DRAIN_PATCH = msgspec.json.Decoder(DrainPatch)
+
+
+class ActionList(Struct, frozen=True):
+    """An agent's actions, the last one first."""
+
+    actions: list[ActionView]
+
+
+class SteeredDrains(Struct, frozen=True):
+    """The drains that were steered."""
+
+    instances: list[SteeredDrain]
+
+
+async def order_action(request: AnyRequest, agent_id: str) -> Response[Ordered]:
+    order = await read_json(request, _ACTION)
+    ordered = await manager_of(request).actions.order(agent_id, order, caller_of(request).name)
+    location = f"/api/agent-services/{agent_id}/actions/{ordered.action_id}"
+    return Response(ordered, status_code=202, headers={"Location": location})
+
+
+async def list_actions(request: AnyRequest, agent_id: str) -> ActionList:
+    actions = manager_of(request).actions.list_actions(agent_id)
+    return ActionList([action.view() for action in actions])
+
+
+async def get_action(request: AnyRequest, agent_id: str, action_id: str) -> ActionView:
+    return manager_of(request).actions.find(agent_id, action_id).view()
+
+
+async def move_drain(request: AnyRequest, agent_id: str) -> SteeredDrains:
+    seconds = (await read_json(request, _DRAIN_PATCH)).timeout_seconds
+    instance_id, by = text(request.query_params, "instanceId", 128), caller_of(request).name
+    return SteeredDrains(await manager_of(request).drains.reschedule(agent_id, instance_id, seconds, by))
+
+
+async def call_drain_off(request: AnyRequest, agent_id: str) -> SteeredDrains:
+    instance_id, by = text(request.query_params, "instanceId", 128), caller_of(request).name
+    return SteeredDrains(await manager_of(request).drains.call_off(agent_id, instance_id, by))

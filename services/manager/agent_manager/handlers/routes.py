@@ -1,0 +1,54 @@
+"""One route: what it is called, who may use it, what it takes and gives, and which problems it has of its own."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from agent_contract.asgi import Receive, Scope, Send
+from litestar import asgi, delete, get, patch, post
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from msgspec import Struct
+
+from agent_manager.access import Who
+from agent_manager.handlers.raw import checked
+from agent_manager.handlers.requests import CALLER, manager_behind
+
+_DECORATORS: Final[dict[str, Any]] = {"GET": get, "POST": post, "PATCH": patch, "DELETE": delete}
+
+
+class Route(Struct, frozen=True):
+    """A line of the table. `takes` is the body's type; `gives` that of the answer, or its media type."""
+
+    method: str
+    path: str
+    who: Who
+    handler: Callable[..., Any]
+    summary: str
+    takes: Any = None
+    gives: Any = None
+    status: int = 200
+    streams: str | None = None
+    """The events that it sends instead where it is asked to: how, and which."""
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    raw: bool = False
+    """Below the framework's own request and response: a hot path."""
+
+    def build(self) -> Any:  # noqa: ANN401  # one of the framework's kinds of handler
+        """Give the framework's handler of this route."""
+        if self.raw:
+            handle = checked(self.method, self.who, self.handler)
+
+            async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+                await handle(scope, receive, send)
+
+            return asgi(self.path, copy_scope=False)(serve)
+        decorate = _DECORATORS[self.method]
+        return decorate(self.path, status_code=self.status, guards=[_guard], opt={"who": self.who})(self.handler)
+
+
+async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let only those in who may use the route, and note who asks."""
+    scope: Scope = connection.scope  # type: ignore[assignment]  # the same mapping
+    scope[CALLER] = manager_behind(scope).access.check(handler.opt["who"], dict(scope["headers"]))

@@ -1,0 +1,71 @@
+"""From the settings to the exit code."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Final, NoReturn
+
+import structlog
+from agent_contract import logs
+from agent_contract.loading import ConfigurationError
+from agent_contract.serving import CannotListen, PortInUse, Server, listen, new_event_loop
+
+from agent_manager.app import application
+from agent_manager.composition import Parts
+from agent_manager.config import CommandLine, ManagerSettings, check_exposure, load
+from agent_manager.credentials import Credentials
+from agent_manager.leaving import leave
+from agent_manager.signals import Signals
+
+_FAILED: Final = 1
+_USAGE: Final = 2
+
+log = structlog.stdlib.get_logger("agent_manager")
+
+
+def run(line: CommandLine, process: Mapping[str, str], signals: Signals) -> NoReturn:
+    """Live, then exit: 0 after a drain, 1 where the port cannot be had, 2 for a bad configuration."""
+    try:
+        settings = load(line, process)
+        credentials = Credentials(process, asyncio.new_event_loop().time)
+        check_exposure(
+            settings,
+            closes_adapter_routes=credentials.closes_adapter_routes,
+            closes_client_routes=credentials.closes_client_routes,
+        )
+        sockets = listen(settings.host, settings.port)
+    except ConfigurationError as error:
+        _exit(f"bad configuration: {error}", _USAGE)
+    except PortInUse as error:
+        _exit(f"{error}; end it, or say --port", _FAILED)
+    except CannotListen as error:
+        _exit(str(error), _FAILED)
+    output = logs.configure(settings.log_level, file=settings.log_file)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_live(settings, credentials, sockets, signals))
+    output.close()
+    sys.stdout.flush()
+    os._exit(0)  # the interpreter's own teardown takes 90 ms, and nothing is left to do
+
+
+async def _live(
+    settings: ManagerSettings, credentials: Credentials, sockets: list[socket.socket], signals: Signals
+) -> None:
+    parts = Parts(settings, credentials)
+    server = Server(application(parts.manager), sockets)
+    loop, ordered = asyncio.get_running_loop(), asyncio.Event()
+    async with parts.running():
+        await server.start()
+        signals.obey(partial(loop.call_soon_threadsafe, ordered.set))
+        log.info("listening", host=settings.host, port=sockets[0].getsockname()[1], agents=len(settings.agents))
+        await ordered.wait()
+        await leave(parts.manager, server, settings)
+    log.info("left")
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    print(f"agent-manager: {message}", file=sys.stderr)  # noqa: T201  # no log is configured yet
+    sys.exit(code)
