@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.system.fleet import Fleet, problem
 
 CALLERS = 8
+WARM = 40
 
 
 class Load:
@@ -18,6 +20,7 @@ class Load:
         self._fleet = fleet
         self._agent = agent
         self._stop = asyncio.Event()
+        self._warm = asyncio.Event()
         self._number = 0
         self.answers: list[httpx.Response] = []
 
@@ -25,12 +28,15 @@ class Load:
         while not self._stop.is_set():
             self._number += 1
             self.answers.append(await self._fleet.execute(self._agent, number=self._number, seconds=0.01))
+            if len(self.answers) == WARM:
+                self._warm.set()
 
-    async def during(self, story: asyncio.Future[None]) -> list[httpx.Response]:
-        """Call until the story has ended; gives the answers that were not a success."""
+    async def during(self, story: Callable[[], Awaitable[None]]) -> list[httpx.Response]:
+        """Call before, while and until the story happens; gives the answers that were not a success."""
         callers = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
         try:
-            await story
+            await self._warm.wait()
+            await story()
         finally:
             self._stop.set()
             await asyncio.gather(*callers)
@@ -60,8 +66,8 @@ async def test_restart_keeps_the_pid_and_calls_through_the_manager_are_held_and_
         assert action["state"] == "succeeded", action
 
     load = Load(fleet, "worker")
-    assert await load.during(asyncio.ensure_future(story())) == []
-    assert len(load.answers) > CALLERS
+    assert await load.during(story) == []
+    assert len(load.answers) > WARM
     (new,) = await fleet.instances("worker")
     assert new["instanceId"] != old
     assert fleet.processes["one"].poll() is None
@@ -79,7 +85,7 @@ async def test_rolling_restarts_of_two_instances_lose_nothing(fleet: Fleet) -> N
             assert len({one["successor"] for one in action["instances"]}) == 2  # type: ignore[attr-defined]
 
     load = Load(fleet, "worker")
-    assert await load.during(asyncio.ensure_future(story())) == []
+    assert await load.during(story) == []
     assert len(load.answers) > 100
 
 
