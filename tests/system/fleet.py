@@ -18,6 +18,15 @@ AGENTS = '''
 """Agents for the stories: they sleep, count, stream and fail as they are told."""
 import asyncio
 import pathlib
+import typing
+
+
+class Question(typing.TypedDict):
+    text: str
+
+
+async def typed(parameters: Question):
+    return parameters["text"]
 
 
 async def work(parameters, context):

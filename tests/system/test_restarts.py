@@ -162,3 +162,14 @@ async def test_async_results_survive_the_instance_that_made_them(fleet: Fleet) -
     answer = await fleet.client.get(accepted.headers["location"])
     assert answer.json()["state"] == "succeeded"
     assert answer.json()["result"] == {"number": 9}
+
+
+async def test_the_listing_has_the_schema_that_the_agent_annotated(fleet: Fleet) -> None:
+    """The schema is known only once the agent is imported, after the first registration: the listing learns it."""
+    await fleet.start_agent("one", "typed", "typed")
+
+    async def known() -> bool:
+        schema = (await fleet.listing())["typed"]["parametersSchema"]
+        return schema is not None and schema["properties"] == {"text": {"type": "string"}}
+
+    await fleet.until(known, "the schema is listed")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -80,6 +80,8 @@ class ManagerLink:
         self._trouble: str | None = None
         self.registering = False
         self.registered = False
+        self._said: dict[str, Any] | None = None
+        """What the manager was told of the instance: its parameters' schema is known only when the agent is there."""
         self.tried = False
         self.refused = False
         self.acknowledged: State | None = None
@@ -124,7 +126,9 @@ class ManagerLink:
     async def _turn(self) -> bool:
         """Register or beat; gives whether the manager took it. Whatever goes wrong, there is a next turn."""
         try:
-            return await (self._beat() if self.registered else self._register())
+            registration = self._instance.registration(self.address)
+            known = self.registered and registration.metadata == self._said
+            return await (self._beat() if known else self._register(registration))
         except CallFailed as error:
             self.refused = isinstance(error, ConnectFailed) and error.refused
             self._in_trouble(str(error))
@@ -134,8 +138,7 @@ class ManagerLink:
         self.tried = True
         return False
 
-    async def _register(self) -> bool:
-        registration = self._instance.registration(self.address)
+    async def _register(self, registration: Registration) -> bool:
         self.registering = True
         try:
             answer = await self._ask("register", registration)
@@ -145,8 +148,9 @@ class ManagerLink:
         if answer.status != _OK:
             self._refusal(answer)
             return False
-        self.registered = True
-        log.info("registered", manager=self._base, service_url=registration.service_url)
+        if not self.registered:
+            log.info("registered", manager=self._base, service_url=registration.service_url)
+        self.registered, self._said = True, registration.metadata
         self._answered(answer, registration.status)
         return True
 
@@ -155,7 +159,7 @@ class ManagerLink:
         answer = await self._ask("heartbeat", beat)
         if answer.status == _UNKNOWN:
             self.registered = False
-            return await self._register()
+            return await self._register(self._instance.registration(self.address))
         self.acknowledged = beat.status
         if answer.status != _OK:
             self._refusal(answer)
