@@ -137,7 +137,7 @@ class CommandAgent:
         if kind == "BadParameters":
             field = error.get("field")
             return Rejected(message, field if isinstance(field, str) else None)
-        return Problem("agent-failed", f"{kind}: {message}")
+        return Problem("agent-failed", f"{kind}: {message}" if message else kind)
 
     # --- a task's life ---
 

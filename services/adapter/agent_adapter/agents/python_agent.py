@@ -1,12 +1,13 @@
 """An agent that is a Python callable: a function, an async one, an async generator, or a class with `execute`."""
 
 import asyncio
+import contextlib
 import contextvars
 import importlib
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal
 
@@ -107,15 +108,20 @@ class PythonAgent:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: context.run(_guarded, function, arguments))
 
-    async def _from_thread(self, generator: Iterator[Any]) -> AsyncIterator[Any]:
+    async def _from_thread(self, generator: Generator[Any, Any, Any]) -> AsyncGenerator[Any, None]:
         end = object()
-        while (item := await self._in_thread(next, generator, end)) is not end:
-            yield item
+        try:
+            while (item := await self._in_thread(next, generator, end)) is not end:
+                yield item
+        finally:
+            with contextlib.suppress(ValueError):  # a cancelled task's thread may still be inside of it
+                await self._in_thread(generator.close)
 
     @staticmethod
-    async def _collect(chunks: AsyncIterator[Any], emit: Emit) -> bytes:
-        async for chunk in chunks:
-            await emit(encode(chunk))
+    async def _collect(chunks: AsyncGenerator[Any, None], emit: Emit) -> bytes:
+        async with contextlib.aclosing(chunks):  # its `finally` runs now, not when the collector comes by
+            async for chunk in chunks:
+                await emit(encode(chunk))
         return b""
 
 

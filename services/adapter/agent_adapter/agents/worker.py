@@ -99,7 +99,7 @@ class Worker:
     def _cancel(self, task: WorkerTask) -> None:
         """Cancel a task. What does not end is ended with the process, but not where others would go with it."""
         task.cancel()
-        if len(self._tasks) > 1:
+        if any(not other.has_ended for other in self._tasks.values() if other is not task):
             task.end(_cancelled(task, "left to end by itself"))
 
     def _forget(self, task: WorkerTask) -> None:

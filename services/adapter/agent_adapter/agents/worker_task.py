@@ -29,7 +29,8 @@ class WorkerTask:
         self._may_send = asyncio.Semaphore(CHUNK_WINDOW)
         self._calls: dict[int, asyncio.Future[CallAnswer]] = {}
         self._progress: Progress | None = None
-        self._ended = False
+        self.has_ended = False
+        """Whether its last word was sent; code that does not end may still run then."""
         self.context = Context(
             asked.task_id,
             Ports(report=self._report, call=self._call, loop=loop),
@@ -41,15 +42,15 @@ class WorkerTask:
     async def emit(self, chunk: bytes) -> None:
         """Send a chunk; waits while the reader is a window behind."""
         await self._may_send.acquire()
-        if not self._ended:
+        if not self.has_ended:
             self._flush_progress()
             self._send(FromWorker(self.task_id, chunk=Raw(chunk)))
 
     def end(self, last: FromWorker) -> None:
         """Send the last word, once."""
-        if not self._ended:
+        if not self.has_ended:
             self._flush_progress()
-            self._ended = True
+            self.has_ended = True
             self._send(last)
 
     def cancel(self) -> None:
@@ -77,7 +78,7 @@ class WorkerTask:
 
     def _flush_progress(self) -> None:
         progress, self._progress = self._progress, None
-        if progress is not None and not self._ended:
+        if progress is not None and not self.has_ended:
             self._send(FromWorker(self.task_id, progress=progress))
 
     async def _call(
