@@ -64,11 +64,11 @@ class RecordingJournal(Journal):
 class Stage:
     """A registry and its time. Instance `a1` is one of agent `a`, and listens at a port of its own."""
 
-    def __init__(self, agents: Iterable[Agent] = (), timing: Timing = TIMING) -> None:
+    def __init__(self, agents: Iterable[Agent] = (), timing: Timing = TIMING, journal: Journal | None = None) -> None:
         self.clock = Clock()
         self.wall_offset = timedelta()
         self.journal = RecordingJournal()
-        self.registry = Registry(agents, timing, self.journal, clock=self.clock, wall=self.wall)
+        self.registry = Registry(agents, timing, journal or self.journal, clock=self.clock, wall=self.wall)
         self.departures: list[Departure] = []
         self.registry.departed.append(self.departures.append)
         self.changes: list[str] = []

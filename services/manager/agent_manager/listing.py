@@ -1,12 +1,12 @@
 """The fleet as JSON: the whole listing, one agent, and a stream of changes.
 
-Each agent's text is made once and kept until something in it changes, so that a thousand agents are listed in the time
-it takes to join their texts.
+Each agent's text is made once and kept until something in it changes. What every beat changes, `lastSeen`, is filled in
+alone: a thousand agents that beat are listed in the time it takes to join their texts.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -59,13 +59,51 @@ class AgentView(Struct, rename="camel", frozen=True):
     instances: list[InstanceView]
 
 
+_UNSEEN: Final = datetime(1, 1, 1, tzinfo=UTC)
+_GAP: Final = b'"lastSeen":"0001-01-01T00:00:00Z"'
+
+
+class _Text:
+    """The text of one agent: pieces between the places where `lastSeen` stands."""
+
+    __slots__ = ("_pieces", "_record", "_revision", "_touched", "text")
+
+    def __init__(self, record: AgentRecord) -> None:
+        self._record = record
+        self._revision = self._touched = -1
+        self._pieces: list[bytes] = []
+        self.text = b""
+
+    def bring_up_to_date(self, encoder: msgspec.json.Encoder) -> bytes:
+        """Give the text as the record is now."""
+        record = self._record
+        if self._touched == record.touched:
+            return self.text
+        if self._revision != record.revision:
+            self._revision = record.revision
+            self._pieces = encoder.encode(view(record, unseen=True)).split(_GAP)
+        if len(self._pieces) == len(record.instances) + 1:
+            parts = [self._pieces[0]]
+            for instance, piece in zip(record.instances.values(), self._pieces[1:], strict=True):
+                parts += (b'"lastSeen":', encoder.encode(instance.last_seen), piece)
+            self.text = b"".join(parts)
+        else:  # a schema holds the very text of the gap
+            self.text = encoder.encode(view(record))
+        self._touched = record.touched
+        return self.text
+
+    def is_of(self, record: AgentRecord) -> bool:
+        """Tell whether this is the text of this record, and not of an earlier one of the same agent."""
+        return self._record is record
+
+
 class Listing:
     """The registry's content as JSON text, and as it changes."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._encoder = msgspec.json.Encoder()
-        self._texts: dict[str, tuple[AgentRecord, int, bytes]] = {}
+        self._texts: dict[str, _Text] = {}
         self._frames: dict[str, tuple[int, bytes]] = {}
         self._followers: set[_Follower] = set()
         registry.subscribe(self._changed)
@@ -106,12 +144,10 @@ class Listing:
             follower.tell(agent_id)
 
     def _text(self, record: AgentRecord) -> bytes:
-        kept = self._texts.get(record.id)
-        if kept is not None and kept[0] is record and kept[1] == record.touched:
-            return kept[2]
-        text = self._encoder.encode(view(record))
-        self._texts[record.id] = (record, record.touched, text)
-        return text
+        text = self._texts.get(record.id)
+        if text is None or not text.is_of(record):
+            text = self._texts[record.id] = _Text(record)
+        return text.bring_up_to_date(self._encoder)
 
     def _frame(self, agent_id: str) -> bytes:
         """Give the event of an agent as it is now; every follower gets the same bytes."""
@@ -147,8 +183,8 @@ class _Follower:
         return changed
 
 
-def view(record: AgentRecord) -> AgentView:
-    """Give an agent as listings show it."""
+def view(record: AgentRecord, *, unseen: bool = False) -> AgentView:
+    """Give an agent as listings show it; `unseen`: with gaps where `lastSeen` is to stand."""
     return AgentView(
         id=record.id,
         name=record.name,
@@ -160,11 +196,11 @@ def view(record: AgentRecord) -> AgentView:
         ready_instances=sum(instance.routable for instance in record.instances.values()),
         desired_instances=record.desired_instances,
         problem=record.problem,
-        instances=[instance_view(instance) for instance in record.instances.values()],
+        instances=[instance_view(one, _UNSEEN if unseen else one.last_seen) for one in record.instances.values()],
     )
 
 
-def instance_view(instance: Instance) -> InstanceView:
+def instance_view(instance: Instance, last_seen: datetime | None) -> InstanceView:
     """Give an instance as listings show it."""
     return InstanceView(
         instance_id=instance.instance_id,
@@ -173,7 +209,7 @@ def instance_view(instance: Instance) -> InstanceView:
         reachable=instance.reachable,
         source=instance.source,
         registered_at=instance.registered_at,
-        last_seen=instance.last_seen,
+        last_seen=last_seen,
         started_at=instance.started_at,
         version=instance.version,
         adapter_version=instance.adapter_version,
