@@ -15,8 +15,8 @@ from agent_manager.registry import Registry
 class Absence(msgspec.Struct, frozen=True):
     """What the record alone does not tell of an agent that no call can go to."""
 
-    on_purpose: bool = False
-    """The last instance that could take a call was paused, or stopped through the API."""
+    on_purpose: bool | None = None
+    """Whether the last instance that could take a call was paused, or stopped through the API; None: none was seen."""
     began_to_start_at: float | None = None
     """Monotonic: when the newest instance that is still `starting` appeared."""
 
@@ -40,10 +40,16 @@ def held_until(
         return first_beats_until(began_at, timing)
     if record.desired_state != "running" or absence.on_purpose or record.unroutable_since is None:
         return None
+    if absence.on_purpose is None and record.state == "paused" and not _some_come_or_go(record):
+        return None
     if not record.instances and record.unroutable_since <= record.first_seen_at:  # it never had one
         return None if record.port_refuses else first_beats_until(began_at, timing)
     went_at = max(record.unroutable_since, absence.began_to_start_at or record.unroutable_since)
     return went_at + timing.hold_seconds
+
+
+def _some_come_or_go(record: AgentRecord) -> bool:
+    return any(instance.state != "paused" for instance in record.instances.values())
 
 
 class Absences:
@@ -90,8 +96,7 @@ class Absences:
             self._absences[record.id] = Absence(on_purpose=away)
         starting = {key for key, one in record.instances.items() if one.state == "starting"}
         if starting - self._starting.get(record.id, set()):
-            known = self._absences.get(record.id, PRESENT)
-            self._absences[record.id] = Absence(known.on_purpose, self._clock())
+            self._absences[record.id] = Absence(on_purpose=False, began_to_start_at=self._clock())
         self._starting[record.id] = starting
 
     def _forget(self, agent_id: str) -> None:

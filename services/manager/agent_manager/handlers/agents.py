@@ -2,6 +2,7 @@
 
 from agent_contract.problems import Problem
 from litestar import Response
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from agent_manager.fleet_queries import Answers
@@ -19,22 +20,22 @@ async def list_agents(request: AnyRequest) -> Response[bytes] | Stream:
     return Response(listing.whole(), media_type=_JSON)
 
 
-async def get_agent(request: AnyRequest, agent_id: str) -> Response[bytes]:
+async def get_agent(request: AnyRequest, agent_id: FromPath[str]) -> Response[bytes]:
     found = manager_of(request).listing.agent(agent_id)
     if found is None:
         raise Problem("unknown-agent", f"there is no agent {agent_id!r}")
     return Response(found, media_type=_JSON)
 
 
-async def get_status(request: AnyRequest, agent_id: str) -> Answers:
+async def get_status(request: AnyRequest, agent_id: FromPath[str]) -> Answers:
     return await manager_of(request).queries.status(agent_id)
 
 
-async def get_info(request: AnyRequest, agent_id: str) -> Answers:
+async def get_info(request: AnyRequest, agent_id: FromPath[str]) -> Answers:
     return await manager_of(request).queries.info(agent_id)
 
 
-async def get_drain(request: AnyRequest, agent_id: str) -> Answers:
+async def get_drain(request: AnyRequest, agent_id: FromPath[str]) -> Answers:
     instance_id = text(request.query_params, "instanceId", 128)
     return await manager_of(request).queries.drain(agent_id, instance_id)
 

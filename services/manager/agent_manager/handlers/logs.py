@@ -1,5 +1,6 @@
 """The log lines of an agent's instances."""
 
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from agent_manager.handlers.queries import flag, text, whole_number
@@ -8,7 +9,7 @@ from agent_manager.handlers.streams import event_stream
 from agent_manager.logs import Lines
 
 
-async def get_logs(request: AnyRequest, agent_id: str) -> Lines | Stream:
+async def get_logs(request: AnyRequest, agent_id: FromPath[str]) -> Lines | Stream:
     manager, query = manager_of(request), request.query_params
     lines, instance_id = whole_number(query, "lines", 100, 1, 5000), text(query, "instanceId", 128)
     if not flag(query, "follow"):

@@ -3,6 +3,7 @@
 import msgspec
 from agent_contract.wire import AgentActionRequest, DrainPatch
 from litestar import Response
+from litestar.params import FromPath
 from msgspec import Struct
 
 from agent_manager.actions import ActionView, Ordered
@@ -26,28 +27,28 @@ class SteeredDrains(Struct, frozen=True):
     instances: list[SteeredDrain]
 
 
-async def order_action(request: AnyRequest, agent_id: str) -> Response[Ordered]:
+async def order_action(request: AnyRequest, agent_id: FromPath[str]) -> Response[Ordered]:
     order = await read_json(request, _ACTION)
     ordered = await manager_of(request).actions.order(agent_id, order, caller_of(request).name)
     location = f"/api/agent-services/{agent_id}/actions/{ordered.action_id}"
     return Response(ordered, status_code=202, headers={"Location": location})
 
 
-async def list_actions(request: AnyRequest, agent_id: str) -> ActionList:
+async def list_actions(request: AnyRequest, agent_id: FromPath[str]) -> ActionList:
     actions = manager_of(request).actions.list_actions(agent_id)
     return ActionList([action.view() for action in actions])
 
 
-async def get_action(request: AnyRequest, agent_id: str, action_id: str) -> ActionView:
+async def get_action(request: AnyRequest, agent_id: FromPath[str], action_id: FromPath[str]) -> ActionView:
     return manager_of(request).actions.find(agent_id, action_id).view()
 
 
-async def move_drain(request: AnyRequest, agent_id: str) -> SteeredDrains:
+async def move_drain(request: AnyRequest, agent_id: FromPath[str]) -> SteeredDrains:
     seconds = (await read_json(request, _DRAIN_PATCH)).timeout_seconds
     instance_id, by = text(request.query_params, "instanceId", 128), caller_of(request).name
     return SteeredDrains(await manager_of(request).drains.reschedule(agent_id, instance_id, seconds, by))
 
 
-async def call_drain_off(request: AnyRequest, agent_id: str) -> SteeredDrains:
+async def call_drain_off(request: AnyRequest, agent_id: FromPath[str]) -> SteeredDrains:
     instance_id, by = text(request.query_params, "instanceId", 128), caller_of(request).name
     return SteeredDrains(await manager_of(request).drains.call_off(agent_id, instance_id, by))

@@ -4,6 +4,7 @@ from typing import Final
 
 from agent_contract.problems import Problem
 from litestar import Response
+from litestar.params import FromPath
 from openapi_ui_bundles import swagger_ui
 
 from agent_manager.handlers.requests import AnyRequest
@@ -66,7 +67,7 @@ async def openapi(request: AnyRequest) -> Response[bytes]:
     return Response(request.app.state.openapi(), media_type="application/json")
 
 
-async def asset(name: str) -> Response[bytes]:
+async def asset(name: FromPath[str]) -> Response[bytes]:
     headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
     if name == "start.js":
         return Response(_START.encode(), media_type="text/javascript", headers=headers)

@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 from agent_contract.wire import TaskState
 from litestar import Response
+from litestar.params import FromPath
 
 from agent_manager.answers import Answer
 from agent_manager.handlers.queries import choice, text, whole_number
@@ -23,18 +24,18 @@ async def list_all(request: AnyRequest) -> TaskListing:
     return await manager_of(request).tasks.list_of_all(agent_id, state, limit)
 
 
-async def list_of_agent(request: AnyRequest, agent_id: str) -> TaskListing:
+async def list_of_agent(request: AnyRequest, agent_id: FromPath[str]) -> TaskListing:
     query = request.query_params
     state, key = choice(query, "state", get_args(TaskState)), text(query, "key", _LONGEST_KEY)
     limit = whole_number(query, "limit", 100, 1, MOST_TASKS)
     return await manager_of(request).tasks.list_of_agent(agent_id, state, limit, key)
 
 
-async def get_task(request: AnyRequest, agent_id: str, task_id: str) -> Response[bytes]:
+async def get_task(request: AnyRequest, agent_id: FromPath[str], task_id: FromPath[str]) -> Response[bytes]:
     return _response(await manager_of(request).tasks.find(agent_id, task_id))
 
 
-async def cancel_task(request: AnyRequest, agent_id: str, task_id: str) -> Response[bytes]:
+async def cancel_task(request: AnyRequest, agent_id: FromPath[str], task_id: FromPath[str]) -> Response[bytes]:
     return _response(await manager_of(request).tasks.cancel(agent_id, task_id))
 
 
