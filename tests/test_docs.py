@@ -10,6 +10,8 @@ from agent_contract.config import Agent, Runtime
 from agent_contract.environment import SECRETS
 from agent_contract.problems import STATUS_OF
 from agent_contract.schema import schema_text
+from agent_manager.app import TABLE as MANAGER_ROUTES
+from agent_manager.handlers.routes import Route
 from msgspec.structs import fields
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +37,15 @@ def routes(handlers: list[object]) -> set[str]:
 def test_every_route_of_the_adapter_is_documented(route: str) -> None:
     """A reader finds each route in the adapter's table."""
     assert f"`{route}`" in page("adapter.md")
+
+
+@pytest.mark.parametrize("route", MANAGER_ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_of_the_manager_is_documented_with_who_may_use_it(route: Route) -> None:
+    """A reader finds each route in the manager's table."""
+    path = re.sub(r"\{agent_id", "{id", re.sub(r":[a-z]+", "", route.path))
+    row = re.search(rf"^\| `{route.method} {re.escape(path)}` \| (\w+) \|", page("manager.md"), re.MULTILINE)
+    assert row is not None, path
+    assert row[1] == route.who.value.partition(",")[0]
 
 
 @pytest.mark.parametrize("section", [Runtime, Agent])
