@@ -57,12 +57,16 @@ schema: install ## write config/agents.config.schema.json from the structs
 bench: install ## measure the hot paths beside something real
 	@$(BIN)/python benchmarks/hot_paths.py
 
+RESOLVE := pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
+  --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
+  --custom-compile-command "make lock"
+
 lock: | $(UV) ## resolve the dependencies again, with hashes
-	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
-	  --group dev $(MANIFESTS) --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
-	  --custom-compile-command "make lock" -o requirements/dev.txt
-	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-deps --python-version 3.11 \
-	  -c requirements/dev.txt --custom-compile-command "make lock" -o requirements/full.txt requirements/full.in
+	@$(UV) $(RESOLVE) --group dev $(MANIFESTS) -o requirements/dev.txt
+	@$(UV) $(RESOLVE) --no-deps -c requirements/dev.txt -o requirements/full.txt requirements/full.in
+	@for image in adapter manager; do $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/$$image.txt \
+	  services/contract/pyproject.toml services/$$image/pyproject.toml; done
+	@printf 'hatchling\nuv\n' | $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/build.txt -
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
 
 clean: ## remove the environment and what the tests left
