@@ -64,8 +64,7 @@ class Instance:
         adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock)
         self.adapter = adapter
         self.server = Server(application(adapter), sockets)
-        port = int(sockets[0].getsockname()[1])
-        self.supervisor = Supervisor(adapter, identity, self.server, port)
+        self.supervisor = Supervisor(adapter, identity, self.server)
         self._wired = True
         self.supervisor.managers = Managers(
             settings.manager_url,

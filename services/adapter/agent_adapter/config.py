@@ -1,9 +1,9 @@
 """What one adapter runs with: command line over environment over file over default, read once."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from agent_contract import config as files
@@ -13,6 +13,7 @@ from agent_contract.identity import is_agent_id
 from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged, to_builtins
 from agent_contract.tokens import read_tokens
 from msgspec import UNSET, UnsetType
+from msgspec.structs import fields
 
 _SCALARS: Final = {
     "name": "AGENT_NAME",
@@ -77,9 +78,16 @@ class AdapterSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_queue: int
     max_body_bytes: int
     log_level: str
-    log_file: Path
+    log_directory: Path
+    configured_port: int
     environment: dict[str, str]
     """What agent code and children see: the process's own without secrets, and what the configuration adds."""
+
+    @property
+    def log_file(self) -> Path:
+        """The agent's log; an instance on another port than the configured one has a file of its own."""
+        name = self.agent.id if self.port == self.configured_port else f"{self.agent.id}-{self.port}"
+        return self.log_directory / f"{name}.log"
 
 
 def load(line: CommandLine, process: Mapping[str, str]) -> AdapterSettings:
@@ -98,6 +106,10 @@ def load(line: CommandLine, process: Mapping[str, str]) -> AdapterSettings:
     place, agent, found = _agent(agent_id, file, line, process)
     runtime = _runtime(file, process)
     base = path.parent if path is not None else Path.cwd()
+    required = bool(process.get("AGENT_ENVIRONMENT_FILE")) or (
+        found is not None and found.environment_file is not UNSET
+    )
+    _check_usable(place, agent, runtime, process)
     return AdapterSettings(
         agent=agent,
         dummy=line.dummy,
@@ -115,8 +127,9 @@ def load(line: CommandLine, process: Mapping[str, str]) -> AdapterSettings:
         max_queue=_or(agent.max_queue, files.DEFAULT_MAX_QUEUE),
         max_body_bytes=_or(agent.max_body_bytes, files.DEFAULT_MAX_BODY_BYTES),
         log_level=_or(agent.log_level, runtime.log_level),
-        log_file=Path(runtime.log_directory).absolute() / _log_name(agent_id, found, _port(line, process, agent)),
-        environment=_environment(agent, file, base, process, place),
+        log_directory=Path(runtime.log_directory).absolute(),
+        configured_port=int(_or(agent.port, files.DEFAULT_PORT)),
+        environment=_environment(agent, base, process, place, required=required),
     )
 
 
@@ -159,6 +172,8 @@ def _overridden(agent: Agent, line: CommandLine, process: Mapping[str, str]) -> 
     stated = {key: value for key, value in on_line.items() if value}
     if len(stated) > 1:
         raise ConfigurationError("", "say only one of --entry-point, --upstream and -- PROG ARG...")
+    if not stated and {"entryPoint", "upstream"} <= said.keys():
+        raise ConfigurationError("AGENT_UPSTREAM", "AGENT_ENTRY_POINT is set too: an agent has only one of them")
     said = {key: value for key, value in said.items() if not (stated and key in _WAYS_TO_RUN)} | stated
     own = to_builtins(agent)
     if any(key in said for key in _WAYS_TO_RUN):
@@ -181,12 +196,12 @@ def _runtime(file: ConfigurationFile, process: Mapping[str, str]) -> Runtime:
 def _parsed(section: type[msgspec.Struct], key: str, text: str, variable: str) -> Any:  # noqa: ANN401  # any scalar
     """Give a variable's text as the type of its key; raises ConfigurationError with the variable's name."""
     required = {"id": "x"} if section is Agent else {}
-    value: Any = None if text == "null" else text
+    value: Any = None if text == "null" and key == "taskTimeoutSeconds" else text
     try:
         checked = msgspec.convert({**required, key: value}, section, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigurationError(variable, f"{text!r}: {str(error).partition(' - at ')[0].lower()}") from error
-    return to_builtins(checked).get(key, value)
+    return next(getattr(checked, field.name) for field in fields(section) if field.encode_name == key)
 
 
 def _port(line: CommandLine, process: Mapping[str, str], agent: Agent) -> int:
@@ -211,21 +226,47 @@ def _number(process: Mapping[str, str], variable: str) -> float | None:
     return number
 
 
-def _environment(
-    agent: Agent, file: ConfigurationFile, base: Path, process: Mapping[str, str], place: str
-) -> dict[str, str]:
+def _check_usable(place: str, agent: Agent, runtime: Runtime, process: Mapping[str, str]) -> None:
+    """Look at what a type cannot say: the process must not start and fail at the first call."""
+    _check_url(f"{place}.upstream", _or_none(agent.upstream))
+    _check_url("runtime.managerUrl", _or_none(runtime.manager_url))
+    _check_url("AGENT_SERVICE_URL", process.get("AGENT_SERVICE_URL") or None)
+    directory = _or_none(agent.working_directory)
+    if directory is not None and not Path(directory).is_dir():
+        raise ConfigurationError(f"{place}.workingDirectory", f"no such directory: {directory!r}")
+    if not isinstance(agent.parameters_schema, UnsetType):
+        _check_schema(f"{place}.parametersSchema", agent.parameters_schema)
+
+
+def _check_url(path: str, url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigurationError(path, f"{url!r} is not the URL of an HTTP service")
+
+
+def _check_schema(path: str, schema: dict[str, Any]) -> None:
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415  # 60 ms that only such an agent pays
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+        raise ConfigurationError(f"{path}{place}", f"not a JSON Schema: {error.message}") from error
+
+
+def _environment(agent: Agent, base: Path, process: Mapping[str, str], place: str, *, required: bool) -> dict[str, str]:
     variables: dict[str, str] = {}
     named = _or_none(agent.environment_file)
     if named is not None:
-        required = named != _or_none(file.defaults.environment_file)
         variables = read_environment_file(base / named, required=required, field=f"{place}.environmentFile")
     added = agent_environment(_or(agent.environment, {}), variables, process, f"{place}.environment")
     return without_secrets({**process, **added})
-
-
-def _log_name(agent_id: str, found: Agent | None, port: int) -> str:
-    configured = files.DEFAULT_PORT if found is None else _or(found.port, files.DEFAULT_PORT)
-    return f"{agent_id}.log" if port == configured else f"{agent_id}-{port}.log"
 
 
 def _or(value: Any, default: Any) -> Any:  # noqa: ANN401  # the key's own type
@@ -234,13 +275,3 @@ def _or(value: Any, default: Any) -> Any:  # noqa: ANN401  # the key's own type
 
 def _or_none(value: str | UnsetType) -> str | None:
     return None if value is UNSET else str(value)
-
-
-def enter(directory: str | None) -> None:
-    """Change into the agent's working directory; raises ConfigurationError when there is none."""
-    if directory is None:
-        return
-    try:
-        os.chdir(directory)
-    except OSError as error:
-        raise ConfigurationError("workingDirectory", f"cannot enter {directory!r}: {error.strerror}") from error

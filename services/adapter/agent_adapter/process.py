@@ -17,6 +17,7 @@ import structlog
 from agent_contract import logs
 from agent_contract.loading import ConfigurationError
 from agent_contract.serving import CannotListen, inherited, listen, new_event_loop
+from msgspec.structs import replace
 
 from agent_adapter.composition import Instance, enter_environment
 from agent_adapter.config import AdapterSettings, CommandLine, load
@@ -55,6 +56,7 @@ def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> 
     try:
         settings = load(CommandLine(**{**line, "command": tuple(line["command"])}), original)
         sockets = _sockets(settings, given)
+        settings = replace(settings, port=int(sockets[0].getsockname()[1]))
         enter_environment(settings)
     except ConfigurationError as error:
         _exit(f"bad configuration: {error}", _USAGE)
@@ -77,14 +79,13 @@ async def _live(settings: AdapterSettings, identity: Identity, sockets: list[soc
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="adapter")
     loop.set_default_executor(threads)
     instance = Instance(settings, identity, sockets)
-    port = int(sockets[0].getsockname()[1])
     await instance.server.start()
 
     def on_signal(_: int) -> None:
         loop.call_soon_threadsafe(instance.adapter.lifecycle.leave, "signal")
 
     signals.obey(on_signal)
-    log.info("listening", host=settings.host, port=port)
+    log.info("listening", host=settings.host, port=settings.port)
     supervisor = instance.supervisor
     ending = await supervisor.run()
     await instance.close()

@@ -44,11 +44,10 @@ class Ending(Enum):
 class Supervisor:
     """Runs one instance from start to end."""
 
-    def __init__(self, adapter: Adapter, identity: Identity, server: Server, port: int) -> None:
+    def __init__(self, adapter: Adapter, identity: Identity, server: Server) -> None:
         self._adapter = adapter
         self._identity = identity
         self._server = server
-        self._port = port
         self._changed = asyncio.Event()
         self._told: DesiredState | None = None
         self._obeyed = False
@@ -99,7 +98,9 @@ class Supervisor:
     def registration(self, manager: tuple[str, int]) -> Registration:
         """Give the registration for a manager at this address."""
         settings = self._adapter.settings
-        return self._adapter.views.registration(service_url(settings.service_url, settings.host, self._port, manager))
+        return self._adapter.views.registration(
+            service_url(settings.service_url, settings.host, settings.port, manager)
+        )
 
     def heartbeat(self) -> Heartbeat:
         """Give the present beat."""
@@ -151,7 +152,7 @@ class Supervisor:
             self._start_failed(error)
         elif lifecycle.drain is None:
             lifecycle.come_up()
-            log.info("up", state=lifecycle.state, port=self._port)
+            log.info("up", state=lifecycle.state, port=self._adapter.settings.port)
             return True
         return False
 
