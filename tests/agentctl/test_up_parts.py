@@ -168,12 +168,16 @@ def test_the_stream_renders_json_lines_and_leaves_others_as_they_are() -> None:
     stream.log("a", json.dumps(raised).encode())
     stream.log("manager", b"\x1b[31mred\x1b[0m \x07 \xff")
     stream.log("a", b'{"no": "message"}')
+    for name in ("manager", "a"):
+        stream.log(name, b'{"level": "info", "message": "event", "agent": "a", "code": "running"}')
     assert output.getvalue().splitlines() == [
         "a        | 12:00:00.5Z error   boom",
         "a        | T",
         "a        |   File",
         "manager  | red \\x07 �",
         'a        | {"no": "message"}',
+        "manager  |  info    a: event  code=running",
+        "a        |  info    event  code=running",
     ]
 
 

@@ -17,7 +17,15 @@ def fields_of(line: str) -> dict[str, Any] | None:
     return fields if "message" in fields else None
 
 
-def readable(line: str, *, colour: bool) -> str:
-    """Give the line for the eyes; a traceback makes it several lines."""
+def readable(line: str, *, colour: bool, under: str) -> str:
+    """Give the line for the eyes; a traceback makes it several lines.
+
+    `under` is the agent's id that stands beside it already: a line about another one, as the manager's are, names it.
+    """
     fields = fields_of(line)
-    return without_escapes(line) if fields is None else render(fields, colour=colour)
+    if fields is None:
+        return without_escapes(line)
+    agent = fields.get("agent")
+    if agent and agent != under:
+        fields["message"] = f"{agent}: {fields['message']}"
+    return render(fields, colour=colour)

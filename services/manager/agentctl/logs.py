@@ -43,7 +43,7 @@ def logs(
     lines = tail or (_DEFAULT_LINES if since is None else _MOST_LINES)
     params: dict[str, str | int | None] = {"lines": lines, "instanceId": instance_id}
     path = f"{FLEET}/{agent_id}/logs"
-    printer = LogPrinter(since)
+    printer = LogPrinter(agent_id, since)
     if not follow:
         for raw in members(manager.get(path, **params), "lines"):
             printer.print(read(raw, LogLine))
@@ -66,7 +66,8 @@ def _follow(
 class LogPrinter:
     """Prints each line once, also when a stream that was begun again brings its tail again."""
 
-    def __init__(self, since_seconds: float | None) -> None:
+    def __init__(self, agent_id: str, since_seconds: float | None) -> None:
+        self._agent_id = agent_id
         oldest = None if since_seconds is None else datetime.now(UTC) - timedelta(seconds=since_seconds)
         self._oldest = "" if oldest is None else _sortable(oldest.isoformat())
         self._latest: dict[str, str] = {}
@@ -89,7 +90,7 @@ class LogPrinter:
             self._skipping[name] = time < self._oldest or time <= self._printed.get(name, "")
         self._latest[name] = max(self._latest.get(name, ""), time)
         if not self._skipping.get(name, False):
-            say(self._prefix(name) + readable(line.line, colour=self._colour))
+            say(self._prefix(name) + readable(line.line, colour=self._colour, under=self._agent_id))
 
     def _prefix(self, instance_id: str) -> str:
         """Tell the instances apart by the ends of their ids once there are several."""

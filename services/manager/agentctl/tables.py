@@ -8,7 +8,8 @@ import click
 
 from agentctl import terminal
 
-_GAP: Final = "   "
+_GAPS: Final = (3, 2, 1)
+"""Spaces between columns: fewer where that spares cutting a cell."""
 _NARROWEST: Final = 5
 _COLOURS: Final = {
     "running": "green",
@@ -32,6 +33,7 @@ class Table:
         self._columns = columns
         self._colour = colour
         self._limit = width
+        self._gap = _GAPS[0]
         self._widths = [len(name) for name in columns]
         self._grow(rows)
 
@@ -48,7 +50,9 @@ class Table:
         for row in rows:
             self._widths = [max(width, len(text)) for width, text in zip(self._widths, row, strict=True)]
         if self._limit is not None:
-            self._widths = _fitted(self._widths, self._limit - len(_GAP) * (len(self._columns) - 1))
+            between, wanted = len(self._columns) - 1, sum(self._widths)
+            self._gap = next((gap for gap in _GAPS if wanted + gap * between <= self._limit), _GAPS[-1])
+            self._widths = _fitted(self._widths, self._limit - self._gap * between)
 
     def _line(self, row: Row, *, colour: bool) -> str:
         cells = [
@@ -57,7 +61,7 @@ class Table:
         cells[-1] = cells[-1].rstrip()
         if colour:
             cells = [_coloured(name, text, cell) for name, text, cell in zip(self._columns, row, cells, strict=True)]
-        return _GAP.join(cells).rstrip()
+        return (" " * self._gap).join(cells).rstrip()
 
 
 def print_table(columns: Row, rows: Sequence[Row], *, nothing: str) -> Table:
@@ -71,11 +75,11 @@ def print_table(columns: Row, rows: Sequence[Row], *, nothing: str) -> Table:
 
 
 def _fitted(widths: list[int], limit: int) -> list[int]:
-    """Take from the widest column until all fit, or until none has anything to give."""
-    fitted = list(widths)
-    while sum(fitted) > limit and max(fitted) > _NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
-    return fitted
+    """Take from the widest column until all fit, or none has anything to give; the names come last, to be typed."""
+    name, *others = widths
+    while name + sum(others) > limit and max(others, default=0) > _NARROWEST:
+        others[others.index(max(others))] -= 1
+    return [max(_NARROWEST, min(name, limit - sum(others))), *others]
 
 
 def _padded(text: str, width: int, *, cut: bool) -> str:

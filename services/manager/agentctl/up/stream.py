@@ -32,7 +32,7 @@ class Stream:
 
     def log(self, name: str, line: bytes) -> None:
         """Write one line of a process: a JSON log line for the eyes, anything else as it is."""
-        self._write(name, readable(line.decode("utf-8", "replace"), colour=self._colour))
+        self._write(name, readable(line.decode("utf-8", "replace"), colour=self._colour, under=name))
 
     def say(self, text: str) -> None:
         """Write a line, or several, of our own."""
