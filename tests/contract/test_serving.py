@@ -88,6 +88,15 @@ async def test_a_stream_shows_its_head_and_first_event_at_once() -> None:
         assert b"data: 2" in await client.reader.readuntil(b"0\r\n\r\n")
 
 
+async def test_a_stream_that_is_quiet_shows_its_head() -> None:
+    """A reader knows that its stream has begun before anything happens on it."""
+    async with serving() as rig:
+        client = await rig.begun("/quiet")
+        assert b"transfer-encoding: chunked" in await client.reader.readuntil(b"\r\n\r\n")
+        rig.app.ended.set()
+        assert await client.reader.readexactly(5) == b"0\r\n\r\n"
+
+
 async def test_a_head_request_has_no_body() -> None:
     """HEAD gets the length and no bytes, and the next request its own answer."""
     async with serving() as rig:

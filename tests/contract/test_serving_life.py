@@ -7,7 +7,8 @@ import pytest
 from agent_contract.asgi import Receive, Scope, Send
 from agent_contract.serving import Server, StartFailed, listen
 
-from tests.contract.serving_rig import Application, both_loops, serving
+from tests.contract.serving_app import Application
+from tests.contract.serving_rig import both_loops, serving
 
 pytestmark = both_loops
 

@@ -198,11 +198,12 @@ async def test_a_body_that_breaks_behind_its_answer_gets_no_second_one() -> None
         assert await client.until_closed() == b""
 
 
-async def test_nothing_is_served_behind_the_last_request() -> None:
-    """What a client sends behind its own `Connection: close` is not a request (RFC 9112, 9.6)."""
+@pytest.mark.parametrize("last", ["Connection: close\r\n", "Expect: 100-continue\r\n"])
+async def test_nothing_is_served_behind_the_last_request(last: str) -> None:
+    """What comes behind a request whose answer is to be the last is not a request (RFC 9112, 9.6)."""
     async with serving() as rig:
         client = await rig.connect()
-        client.request("/hold", headers="Connection: close\r\n")
+        client.request("/hold", headers=last)
         client.request(body=b"smuggled")
         await rig.settle()
         rig.app.release.set()

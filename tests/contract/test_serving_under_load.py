@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 SERVICE: Final = """
 import asyncio, signal, sys
 from agent_contract.serving import Server, listen, new_event_loop
-from tests.contract.serving_rig import Application
+from tests.contract.serving_app import Application
 
 async def main():
     sockets = listen("127.0.0.1", 0)
