@@ -1,13 +1,13 @@
 """What an instance says of itself, and the orders that it obeys."""
 
 import msgspec
-from agent_contract.asgi import decode_request
 from agent_contract.problems import Problem
 from agent_contract.wire import ActionRequest, Drain, DrainPatch, Info, Status
 from litestar import Response, delete, get, patch, post
 from litestar.datastructures import State
 from msgspec import UNSET
 
+from agent_adapter.handlers.bodies import read_json
 from agent_adapter.handlers.queries import AnyRequest
 from agent_adapter.metrics import CONTENT_TYPE
 
@@ -44,7 +44,7 @@ async def status(state: State) -> Status:
 
 @post("/action", status_code=202)
 async def action(request: AnyRequest, state: State) -> Status:
-    order = decode_request(await request.body(), _ACTION)
+    order = await read_json(request, _ACTION)
     timeout = None if order.timeout_seconds is UNSET else order.timeout_seconds
     state.adapter.lifecycle.act(order.action, timeout)
     found: Status = state.adapter.views.status()
@@ -59,7 +59,7 @@ async def drain(state: State) -> Drain:
 
 @patch("/drain")
 async def steer_drain(request: AnyRequest, state: State) -> Drain:
-    state.adapter.lifecycle.reschedule(decode_request(await request.body(), _DRAIN_PATCH).timeout_seconds)
+    state.adapter.lifecycle.reschedule((await read_json(request, _DRAIN_PATCH)).timeout_seconds)
     found: Drain = state.adapter.views.drain()
     return found
 
