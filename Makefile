@@ -9,7 +9,7 @@ MEMBERS := services/contract services/adapter services/manager
 MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-full up test check format lock schema bench clean
+.PHONY: help install install-full up images test check format lock schema bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ $(FULL): requirements/full.txt | $(STAMP)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --compile-bytecode --require-hashes -r requirements/full.txt
 	@touch $@
 
+IMAGE := docker build --quiet --build-arg REVISION=$(REVISION)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
+images: ## build agent-manager:dev, agent-adapter:dev and agent-examples:dev
+	@$(IMAGE) -f Dockerfile.manager -t agent-manager:dev .
+	@$(IMAGE) -f Dockerfile.adapter -t agent-adapter:dev .
+	@$(IMAGE) -f Dockerfile.adapter --target examples -t agent-examples:dev .
+
 test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests (TEST_PROFILE=full for all of them)
 	@$(BIN)/pytest
 
@@ -61,10 +69,13 @@ RESOLVE := pip compile --quiet --universal --generate-hashes --no-emit-index-url
   --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
   --custom-compile-command "make lock"
 
+# 26 MB that litestar declares and imports only to make examples for its own OpenAPI page, which neither service has.
+UNUSED := --no-emit-package faker --no-emit-package polyfactory
+
 lock: | $(UV) ## resolve the dependencies again, with hashes
 	@$(UV) $(RESOLVE) --group dev $(MANIFESTS) -o requirements/dev.txt
 	@$(UV) $(RESOLVE) --no-deps -c requirements/dev.txt -o requirements/full.txt requirements/full.in
-	@for image in adapter manager; do $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/$$image.txt \
+	@for image in adapter manager; do $(UV) $(RESOLVE) $(UNUSED) -c requirements/dev.txt -o requirements/$$image.txt \
 	  services/contract/pyproject.toml services/$$image/pyproject.toml; done
 	@printf 'hatchling\nuv\n' | $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/build.txt -
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
