@@ -62,12 +62,10 @@ class HttpClient:
     """A keep-alive client that follows no redirect and no proxy of the environment."""
 
     def __init__(self, *, connections: int, tls: ssl.SSLContext | None = None) -> None:
-        self._client = httpx.AsyncClient(
-            headers={"accept-encoding": "identity"},  # bodies are relayed as they come, and a bomb is never unpacked
-            trust_env=False,
-            verify=tls if tls is not None else True,
-            limits=httpx.Limits(max_connections=connections, keepalive_expiry=_IDLE_SECONDS),
-        )
+        self._connections = connections
+        self._tls = tls
+        self._plain = self._made(verify=False)  # it speaks to http:// alone: the system's certificates cost 40 ms
+        self._secure: httpx.AsyncClient | None = None
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_seconds: float
@@ -91,7 +89,7 @@ class HttpClient:
         host = {"host": headers["host"]} if "host" in headers else {}
         extensions = {"sni_hostname": urlsplit(f"//{host['host']}").hostname} if host else {}
         try:
-            async with self._client.stream(
+            async with self._client(url).stream(
                 method, url, headers=dict(headers), content=body, timeout=timeout, extensions=extensions
             ) as response:
                 yield OpenAnswer(response)
@@ -103,7 +101,24 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._plain.aclose()
+        if self._secure is not None:
+            await self._secure.aclose()
+
+    def _client(self, url: str) -> httpx.AsyncClient:
+        if not url.startswith("https:"):
+            return self._plain
+        if self._secure is None:
+            self._secure = self._made(verify=self._tls or True)
+        return self._secure
+
+    def _made(self, *, verify: ssl.SSLContext | bool) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            headers={"accept-encoding": "identity"},  # bodies are relayed as they come, and a bomb is never unpacked
+            trust_env=False,
+            verify=verify,
+            limits=httpx.Limits(max_connections=self._connections, keepalive_expiry=_IDLE_SECONDS),
+        )
 
 
 class OpenAnswer:

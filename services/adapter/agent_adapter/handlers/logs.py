@@ -20,12 +20,13 @@ from agent_adapter.handlers.queries import AnyRequest, flag, whole_number
 @get("/logs")
 async def logs(request: AnyRequest, state: State) -> Response[dict[str, list[str]]] | Stream:
     adapter: Adapter = state.adapter
-    lines, path = whole_number(request, "lines", 100, 1, 5000), adapter.settings.log_file
+    lines, following = whole_number(request, "lines", 100, 1, 5000), flag(request, "follow")
+    path = adapter.settings.log_file
     try:
         tail = await asyncio.to_thread(read_tail, path, lines)
     except OSError as error:
         raise Problem("logs-unavailable", f"cannot read {path}: {error.strerror}") from error
-    if not flag(request, "follow"):
+    if not following:
         return Response({"lines": tail})
     extensions: dict[str, Any] = request.scope.get("extensions") or {}
     if FOLLOWER in extensions:

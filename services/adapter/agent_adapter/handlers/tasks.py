@@ -4,6 +4,7 @@ from agent_contract.problems import Problem
 from agent_contract.wire import TaskList, TaskView
 from litestar import Response, delete, get
 from litestar.datastructures import State
+from litestar.params import FromPath
 
 from agent_adapter.adapter import Adapter
 from agent_adapter.handlers.queries import AnyRequest, choice, whole_number
@@ -20,7 +21,7 @@ async def list_tasks(request: AnyRequest, state: State) -> TaskList:
 
 
 @get("/tasks/{task_id:str}")
-async def get_task(task_id: str, state: State) -> Response[TaskView]:
+async def get_task(task_id: FromPath[str], state: State) -> Response[TaskView]:
     adapter: Adapter = state.adapter
     task = adapter.execution.table.find(task_id)
     if task is None:
@@ -31,6 +32,6 @@ async def get_task(task_id: str, state: State) -> Response[TaskView]:
 
 
 @delete("/tasks/{task_id:str}", status_code=202)
-async def cancel_task(task_id: str, state: State) -> TaskView:
+async def cancel_task(task_id: FromPath[str], state: State) -> TaskView:
     adapter: Adapter = state.adapter
     return adapter.views.task(adapter.execution.cancel(task_id), whole=False)
