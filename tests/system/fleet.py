@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,9 +64,13 @@ class Fleet:
         self.directory = directory
         (directory / "story_agents.py").write_text(AGENTS)
         self.manager_port = free_port()
+        self.manager_url = f"http://127.0.0.1:{self.manager_port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.manager_port}", trust_env=False, timeout=60, limits=httpx.Limits()
+            base_url=self.manager_url,
+            trust_env=False,
+            timeout=60,
+            limits=httpx.Limits(keepalive_expiry=2),  # below the servers' 5 s: none is reused as it is closed
         )
         self.settings = {"HEARTBEAT_INTERVAL_SECONDS": "1", "REGISTRATION_TTL_SECONDS": "3"}
 
@@ -77,11 +81,25 @@ class Fleet:
     async def __aexit__(self, *_: object) -> None:
         """End every process that is still there."""
         await self.client.aclose()
-        for process in self.processes.values():
-            if process.poll() is None:
+        self._end(self.processes.values())
+
+    def end_agents(self) -> None:
+        """End every adapter and forget it; an idle one leaves in order, so that nobody waits for it."""
+        agents = [self.processes.pop(name) for name in list(self.processes) if name != "manager"]
+        for process in agents:
+            process.terminate()
+        self._end(agents, patience_seconds=0.5)
+
+    @staticmethod
+    def _end(processes: Iterable[subprocess.Popen[bytes]], patience_seconds: float = 0.0) -> None:
+        until = time.monotonic() + patience_seconds
+        for process in processes:
+            try:
+                process.wait(timeout=max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
-            process.wait(timeout=10)
+                process.wait(timeout=10)
 
     async def start_manager(self, **settings: str) -> None:
         """Start the manager and wait until it is ready."""
@@ -94,15 +112,18 @@ class Fleet:
 
     async def start_agent(self, name: str, agent: str, function: str = "work", **settings: str) -> int:
         """Start an adapter of `agent` and wait until the manager lists it as running; gives its port."""
+        return await self.start_adapter(name, agent, ("--entry-point", f"story_agents:{function}"), **settings)
+
+    async def start_adapter(self, name: str, agent: str, how: Sequence[str], **settings: str) -> int:
+        """Start an adapter with the arguments that say `how` its agent is plugged in, as `start_agent` does."""
         port = int(settings.pop("AGENT_PORT", 0)) or free_port()
-        command = ["agent_adapter", "--agent", agent, "--entry-point", f"story_agents:{function}"]
-        settings = {"MANAGER_URL": f"http://127.0.0.1:{self.manager_port}", **settings}
-        self._start(name, [*command, "--host", "127.0.0.1", "--port", str(port)], settings)
+        command = ["agent_adapter", "--agent", agent, "--host", "127.0.0.1", "--port", str(port), *how]
+        settings = {"MANAGER_URL": self.manager_url, **settings}
+        self._start(name, command, settings)
+        url = settings.get("AGENT_SERVICE_URL", f"http://127.0.0.1:{port}")
 
         async def listed() -> bool:
-            return any(
-                one["state"] == "running" and str(port) in one["serviceUrl"] for one in await self.instances(agent)
-            )
+            return any(one["state"] == "running" and one["serviceUrl"] == url for one in await self.instances(agent))
 
         await self.until(listed, f"{name} runs")
         return port
