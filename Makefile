@@ -50,10 +50,16 @@ images: ## build agent-manager:dev, agent-adapter:dev and agent-examples:dev
 test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests (TEST_PROFILE=full for all of them)
 	@$(BIN)/pytest
 
-check: install ## lint, types, formatting
+COMPOSE := docker-compose.yml deploy/compose/closed.yaml
+
+check: install ## lint, types, formatting, images and compose
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile.adapter Dockerfile.manager
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec $(COMPOSE)
+	@if docker compose version >/dev/null 2>&1; then docker compose $(COMPOSE:%=-f %) --profile '*' config --quiet; \
+	else echo "==> docker compose config: no docker here, so this is not checked"; fi
 
 format: install ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .
