@@ -68,6 +68,11 @@ async def answer_at_once(call: Call) -> None:
     await call.answer(msgspec.json.decode(call.body).get("parameters"))
 
 
+async def never_answer(call: Call) -> None:
+    """Keep the caller waiting until the test ends."""
+    await call.left.wait()
+
+
 class FakeAdapter:
     """Answers as an adapter does. `execute` says what becomes of calls; `calls` are those that arrived."""
 
@@ -145,7 +150,7 @@ class FakeAdapter:
         elif self.silent:
             await asyncio.Event().wait()
         else:
-            await self._answer(scope, receive, send, body)
+            await self._answer(scope, send, body)
 
     async def _execute(self, call: Call) -> None:
         async with self.arrived:
@@ -162,7 +167,7 @@ class FakeAdapter:
         else:
             await call.refuse(self.state)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+    async def _answer(self, scope: Scope, send: Send, body: bytes) -> None:
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
         try:
             if scope["path"] == "/logs" and query.get("follow") == "true":
@@ -216,7 +221,9 @@ class FakeAdapter:
         if not self.obeys:
             raise Problem("stopping", "it is stopping")
         verb = order["action"]
-        if verb in ("stop", "restart"):
+        if verb == "restart" and self.state == "stopping":
+            pass  # the last word is to leave
+        elif verb in ("stop", "restart"):
             self.state, self.drain = "stopping", Drain(reason=verb, safe_to_delete=True, blockers=[])
         else:
             self.state = "paused" if verb == "pause" else "running"

@@ -1,6 +1,7 @@
 """A whole manager on a real socket in this process, with fake adapters that registered with it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ class ManagerRig:
     async def listed(self, agent_id: str = "echo") -> Any:
         """Give an agent as it is listed."""
         return (await self.client.get(f"{ALL}/{agent_id}")).json()
+
+    async def until(self, condition: Callable[[], bool], agent_id: str = "echo") -> None:
+        """Wait until this is true; it is looked at after each change of the agent, and every 20 ms."""
+        async with asyncio.timeout(5):
+            while not condition():
+                await self.manager.registry.changed(agent_id, 0.02)
 
     def instance(self, adapter: FakeAdapter) -> Instance:
         """Give the manager's record of an adapter."""

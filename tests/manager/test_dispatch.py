@@ -1,16 +1,13 @@
 """Forwarding: whom a call goes to, what crosses, what comes back."""
 
 import asyncio
-from typing import Any
 
-import httpx
-import msgspec
 import pytest
 from agent_contract.identity import is_uuid
 from agent_contract.problems import Problem
 from agent_manager.agent_client import CallTimedOut, ConnectionLost
 
-from tests.manager.fake_adapter import Call
+from tests.manager.fake_adapter import Call, never_answer
 from tests.manager.manager_rig import ALL, ManagerRig
 
 
@@ -184,7 +181,7 @@ async def test_a_call_whose_connection_ends_is_unknown_and_not_repeated(rig: Man
 async def test_a_call_lost_in_silence_is_a_504(rig: ManagerRig) -> None:
     """The prober gives a call up of which nothing was heard for a TTL; the connection itself never ended."""
     adapter = await rig.adapter()
-    adapter.execute = lambda call: asyncio.Event().wait()  # type: ignore[assignment,return-value]
+    adapter.execute = never_answer
     call = asyncio.create_task(rig.execute())
     await adapter.arrival()
     (in_hand,) = rig.instance(adapter).calls
@@ -196,7 +193,7 @@ async def test_a_call_lost_in_silence_is_a_504(rig: ManagerRig) -> None:
 async def test_a_call_whose_instance_was_replaced_is_unknown(rig: ManagerRig) -> None:
     """Another life at the URL means that the one with the call is gone."""
     adapter = await rig.adapter()
-    adapter.execute = lambda call: asyncio.Event().wait()  # type: ignore[assignment,return-value]
+    adapter.execute = never_answer
     call = asyncio.create_task(rig.execute())
     await adapter.arrival()
     (in_hand,) = rig.instance(adapter).calls
@@ -304,7 +301,3 @@ async def _metrics(rig: ManagerRig) -> str:
 def _counted(page: str, code: str) -> float:
     lines = [line for line in page.splitlines() if f'forward_requests_total{{agent="echo",code="{code}"}}' in line]
     return float(lines[0].split()[-1]) if lines else 0.0
-
-
-def _problem(answer: httpx.Response) -> Any:
-    return msgspec.json.decode(answer.content)

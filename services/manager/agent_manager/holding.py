@@ -42,7 +42,7 @@ def held_until(
         return None
     if absence.on_purpose is None and record.state == "paused" and not _some_come_or_go(record):
         return None
-    if not record.instances and record.unroutable_since <= record.first_seen_at:  # it never had one
+    if not record.instances and absence == PRESENT:  # it never had one
         return None if record.port_refuses else first_beats_until(began_at, timing)
     went_at = max(record.unroutable_since, absence.began_to_start_at or record.unroutable_since)
     return went_at + timing.hold_seconds
