@@ -74,6 +74,11 @@ def told(_: dict[str, Any], context: Context) -> dict[str, Any]:
     }
 
 
+def variables(_: dict[str, Any]) -> list[str]:
+    """Give the names in the environment."""
+    return sorted(os.environ)
+
+
 def fail(parameters: dict[str, Any], context: Context) -> Any:
     """Fail in the way that is asked for."""
     match parameters["way"]:

@@ -14,6 +14,7 @@ from agent_adapter.agents.context import Context, Ports
 from agent_adapter.agents.worker_agent import WorkerAgent
 from agent_contract.wire import Progress
 
+PATIENCE_SECONDS = 20
 HERE = Path(__file__).parent
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -66,7 +67,7 @@ class GivenTask:
 class Bench:
     """A worker with what it tells the adapter."""
 
-    def __init__(self, entry_point: str, **options: Any) -> None:
+    def __init__(self, entry_point: str, *, directory: Path = HERE, **options: Any) -> None:
         self.restarts = 0
         self.changes = 0
         self.changed = asyncio.Event()
@@ -75,7 +76,7 @@ class Bench:
             threads=4,
             log_level="info",
             environment=dict(os.environ),
-            directory=str(HERE),
+            directory=str(directory),
             on_change=self._change,
             on_restart=self._restart,
             **options,
@@ -91,6 +92,13 @@ class Bench:
         """Give the result of a task as JSON text."""
         return await self.give(parameters, **options).running
 
+    @property
+    def pid(self) -> int:
+        """The id of the process that is there."""
+        child = self.agent._keeper._child
+        assert child is not None
+        return child.pid
+
     def _change(self) -> None:
         self.changes += 1
         self.changed.set()
@@ -101,11 +109,12 @@ class Bench:
 
 @asynccontextmanager
 async def worker(entry_point: str, **options: Any) -> AsyncIterator[Bench]:
-    """Give a started worker, and close it."""
+    """Give a started worker, and close it; a test that waits in vain fails here."""
     bench = Bench(entry_point, **options)
     await bench.agent.start()
     try:
-        yield bench
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            yield bench
     finally:
         await bench.agent.close()
 

@@ -230,3 +230,11 @@ async def test_an_agent_that_cannot_start_says_why(entry_point: str, reason: str
         await bench.agent.start()
     await bench.agent.close()
     assert bench.restarts == 0
+
+
+async def test_a_file_of_the_agents_does_not_stand_in_for_a_library(tmp_path: Path) -> None:
+    """The working directory is first on the path of the agent's code, and not on that of the worker before it."""
+    (tmp_path / "isolated_agents.py").write_text("import argparse\ndef which(_): return argparse.__file__")
+    (tmp_path / "argparse.py").write_text("raise ImportError('this is the agent's own')")
+    async with worker("which", directory=tmp_path) as bench:
+        assert str(tmp_path) not in (await bench.run()).decode()

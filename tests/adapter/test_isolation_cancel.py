@@ -1,6 +1,8 @@
 """What a cancel does to an isolated agent: it is told, then it is ended, and others suffer as little as can be."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,7 @@ async def test_a_stubborn_thread_beside_others_is_left_to_itself() -> None:
         assert await pid(bench) != before
 
 
+@pytest.mark.usefixtures("_impatient")
 async def test_a_cancel_ends_the_calls_of_the_task() -> None:
     """A thread that waits for another agent is not kept waiting, and the adapter lets the request go."""
     asked, dropped = asyncio.Event(), asyncio.Event()
@@ -109,18 +112,25 @@ async def test_a_cancel_ends_the_calls_of_the_task() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task.running
         await dropped.wait()
-    assert bench.restarts == 0
+        await bench.run()
+        assert bench.restarts == 0
 
 
-async def test_a_task_that_is_cancelled_before_its_first_step_ends_too() -> None:
-    """Task and cancel may reach the child in one read."""
+@pytest.mark.usefixtures("_impatient")
+async def test_a_task_that_is_cancelled_before_its_first_step_ends_too(tmp_path: Path) -> None:
+    """Task and cancel reach the child in one read: here because it sleeps while both are written."""
     async with worker("wait") as bench:
-        task = bench.give({"file": "/nowhere/at/all"})
+        before = bench.pid
+        os.kill(before, signal.SIGSTOP)
+        task = bench.give({"file": str(tmp_path / "word")})
         await asyncio.sleep(0)
         task.cancel()
+        await asyncio.sleep(0)
+        os.kill(before, signal.SIGCONT)
         with pytest.raises(asyncio.CancelledError):
             await task.running
-    assert bench.restarts == 0
+        await cancel(bench.give({"file": str(tmp_path / "word")}))
+        assert bench.pid == before
 
 
 async def test_chunks_that_the_adapter_refuses_end_the_task_in_the_child(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """A child that dies: its tasks fail, the next one comes, and nothing of it is left behind."""
 
-import os
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from agent_adapter.agents.child_guard import ChildGuard
 from agent_contract.problems import Problem
 
 from tests.adapter.isolation import ends_within, worker
@@ -70,20 +74,33 @@ async def test_close_ends_a_child_that_holds_its_interpreter() -> None:
         await task.running
 
 
-def test_a_guard_is_a_process_of_this_test_no_more() -> None:
-    """Every guard of the tests above has ended with its child."""
-    mine = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry) == os.getpid()]
-    guards = [entry for entry in mine if b"agent-child-guard" in (entry / "cmdline").read_bytes()]
-    assert guards == []
+async def test_a_guard_ends_its_group_only_when_nobody_released_it() -> None:
+    """A released one must not: the number of the group may be another's by then."""
+    async with programs() as (spared, ended):
+        guard = await ChildGuard.over(spared.pid)
+        await guard.release()
+        lost = await ChildGuard.over(ended.pid)
+        assert lost._shell is not None
+        assert lost._shell.stdin is not None
+        lost._shell.stdin.close()  # what the system does when the adapter is killed
+        assert await ended.wait() == -signal.SIGTERM
+        assert spared.returncode is None
+        await lost._shell.wait()
+
+
+@asynccontextmanager
+async def programs() -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.subprocess.Process]]:
+    """Give two programs, each in a group of its own."""
+    one, two = [await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True) for _ in range(2)]
+    try:
+        yield one, two
+    finally:
+        for program in (one, two):
+            if program.returncode is None:
+                program.kill()
+            await program.wait()
 
 
 def left_behind(folder: Path) -> int:
     """Give the id of the program that the agent started."""
     return int((folder / "pid").read_text())
-
-
-def _parent(entry: Path) -> int:
-    try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    except FileNotFoundError:
-        return 0
