@@ -22,6 +22,27 @@ PATIENCE_SECONDS = 10
 """How long a test waits for what must come; nothing here comes late."""
 
 
+class OpenCall:
+    """A call that was sent."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def answer(self) -> tuple[int, Any]:
+        """Give status and JSON body."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            head, _, body = (await self._reader.read()).partition(b"\r\n\r\n")
+        await self.leave()
+        return int(head.split()[1]), json.loads(body)
+
+    async def leave(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
 class RunningAdapter:
     """One life, begun; `client` calls it."""
 
@@ -62,6 +83,14 @@ class RunningAdapter:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.client.post("/execute", json={"parameters": parameters or {}}, headers=named)
 
+    async def post(self, parameters: Mapping[str, Any], *headers: str) -> "OpenCall":
+        """Send a call on a connection of its own, without waiting for the answer."""
+        body = json.dumps({"parameters": parameters}).encode()
+        head = ["POST /execute HTTP/1.1", "Host: a", "Connection: close", f"Content-Length: {len(body)}", *headers]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        return OpenCall(reader, writer)
+
     async def in_hand(self, running: int, queued: int = 0) -> None:
         """Return when so many tasks run and wait."""
         await self.until(lambda: (len(self.table.running), len(self.table.queue)) == (running, queued))
@@ -92,7 +121,10 @@ async def running(
     async with (
         asyncio.TaskGroup() as group,
         httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{settings.port}", timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+            base_url=f"http://127.0.0.1:{settings.port}",
+            timeout=PATIENCE_SECONDS,
+            verify=NO_CERTIFICATES,
+            limits=httpx.Limits(max_connections=None),
         ) as client,
     ):
         life = group.create_task(instance.supervisor.run())

@@ -66,6 +66,8 @@ async def streamed(parameters: dict[str, Any]) -> AsyncIterator[Any]:
     try:
         for chunk in parameters.get("chunks", ()):
             yield chunk
+        for characters in parameters.get("sizes", ()):
+            yield "x" * characters
         if parameters.get("wait"):
             Gate.entered.set()
             await Gate.opened.wait()

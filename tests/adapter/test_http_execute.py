@@ -154,14 +154,9 @@ async def test_a_caller_that_leaves_takes_nothing_with_it(start: StartAdapter) -
     """Its task goes on, the result can be asked for by the task's id, and would be handed over."""
     adapter = await start("gated")
     task_id = new_id()
-    reader, writer = await asyncio.open_connection("127.0.0.1", adapter.port)
-    body = b'{"parameters":{"a":1}}'
-    head = f"POST /execute HTTP/1.1\r\nHost: a\r\nX-Task-Id: {task_id}\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+    call = await adapter.post({"a": 1}, f"X-Task-Id: {task_id}")
     await adapter.in_hand(1)
-    writer.close()
-    await writer.wait_closed()
-    del reader
+    await call.leave()
     await adapter.client.get("/health")  # by then the server has met the end of the other connection
     Gate.opened.set()
     await adapter.in_hand(0)

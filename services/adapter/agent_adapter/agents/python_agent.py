@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal
@@ -23,6 +24,8 @@ Kind = Literal["sync", "async", "async generator"]
 
 _SPARE_THREADS: Final = 64
 """Threads beside `maxConcurrency`: a cancelled task keeps its thread until its code looks at `context.cancelled`."""
+_CHUNKS_AHEAD: Final = 2
+"""Chunks that a generator in a thread may be ahead of its reader."""
 
 
 class PythonAgent:
@@ -36,6 +39,7 @@ class PythonAgent:
         self._schema = schema
         self._wants_context = False
         self._kind: Kind = "sync"
+        self._started = False
         self._pool = ThreadPoolExecutor(threads + _SPARE_THREADS, thread_name_prefix="agent")
         self.streams = False
         self.cancels = True
@@ -47,21 +51,29 @@ class PythonAgent:
         return self._parameters.schema
 
     async def start(self) -> None:
-        """Import the entry point, make its instance, run its `start()`."""
+        """Import the entry point, make its instance, run its `start()`; raises StartFailed."""
         await self._in_thread(self._load)
-        start = getattr(self._instance, "start", None)
-        if start is not None:
-            try:
-                await self._call(start)
-            except Exception as error:
-                raise StartFailed(f"cannot start {self._entry_point}: {_said(error)}") from error
+        await self._call_own("start", "cannot start")
+        self._started = True
 
     async def close(self) -> None:
-        """Run the instance's `close()` and let the threads go."""
-        close = getattr(self._instance, "close", None)
-        if close is not None:
-            await self._call(close)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Run the instance's `close()`, unless its `start()` was never done, and let the threads go."""
+        try:
+            if self._started:
+                await self._call_own("close", "cannot close")
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _call_own(self, name: str, cannot: str) -> None:
+        method = getattr(self._instance, name, None)
+        if method is None:
+            return
+        try:
+            await self._call(method)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # it may raise anything, SystemExit too
+            raise StartFailed(f"{cannot} {self._entry_point}: {_said(error)}") from error
 
     def accept(self, parameters: dict[str, Any]) -> Any:  # noqa: ANN401  # what the agent annotated
         """Give the parameters as the entry point annotated them; raises Rejected."""
@@ -76,7 +88,9 @@ class PythonAgent:
             return await self._collect(self._function(*arguments), emit)
         result = await self._call(self._function, *arguments)
         if inspect.isgenerator(result):
-            return await self._collect(self._from_thread(result), emit)
+            return await self._collect_from_thread(result, emit)
+        if inspect.isasyncgen(result):  # a decorator hid that the function is one
+            return await self._collect(result, emit)
         return encode(result)
 
     def _load(self) -> None:
@@ -86,16 +100,20 @@ class PythonAgent:
             target = importlib.import_module(module_name)
             for part in name.split("."):
                 target = getattr(target, part)
-            self._instance = target() if inspect.isclass(target) else None
-            self._function = self._instance.execute if inspect.isclass(target) else target  # type: ignore[assignment]
+            self._take(target)
         except BaseException as error:  # a module may raise anything, SystemExit too
             raise StartFailed(f"cannot load entry point {self._entry_point}: {_said(error)}") from error
-        if not callable(self._function):
-            raise StartFailed(f"cannot load entry point {self._entry_point}: {name} is not callable")
-        self._parameters = JsonSchema(self._schema) if self._schema is not None else parameters_of(self._function)
-        self._wants_context = _takes_two(self._function)
-        self._kind = _kind(self._function)
-        self.streams = self._kind == "async generator" or inspect.isgeneratorfunction(self._function)
+
+    def _take(self, target: Any) -> None:  # noqa: ANN401  # what stands at the entry point
+        self._instance = target() if inspect.isclass(target) else None
+        function = target if self._instance is None else self._instance.execute
+        if not callable(function):
+            raise TypeError(f"a {type(function).__name__} is not callable")
+        self._function = function
+        self._parameters = JsonSchema(self._schema) if self._schema is not None else parameters_of(function)
+        self._wants_context = _takes_two(function)
+        self._kind = _kind(function)
+        self.streams = self._kind == "async generator" or inspect.isgeneratorfunction(function)
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401  # the agent's own
         if inspect.iscoroutinefunction(function):
@@ -108,17 +126,38 @@ class PythonAgent:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: context.run(_guarded, function, arguments))
 
-    async def _from_thread(self, generator: Generator[Any, Any, Any]) -> AsyncGenerator[Any, None]:
-        end = object()
+    async def _collect_from_thread(self, generator: Generator[Any, Any, Any], emit: Emit) -> bytes:
+        """Run a generator in one thread from its first step to its last: what it opens there may be bound to it."""
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        room, left = threading.Semaphore(_CHUNKS_AHEAD), threading.Event()
+
+        def produce() -> None:
+            with contextlib.closing(generator):
+                for item in generator:
+                    room.acquire()
+                    if left.is_set():
+                        return
+                    loop.call_soon_threadsafe(chunks.put_nowait, encode(item))
+
+        producing = asyncio.ensure_future(self._in_thread(produce))
+        producing.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
-            while (item := await self._in_thread(next, generator, end)) is not end:
-                yield item
+            while (chunk := await chunks.get()) is not None:
+                await emit(chunk)
+                room.release()
+            await producing
         finally:
-            with contextlib.suppress(ValueError):  # a cancelled task's thread may still be inside of it
-                await self._in_thread(generator.close)
+            left.set()
+            room.release()
+            producing.cancel()
+            await asyncio.wait([producing])
+            if not producing.cancelled():
+                producing.exception()  # seen, when something else ended the task first
+        return b""
 
     @staticmethod
-    async def _collect(chunks: AsyncGenerator[Any, None], emit: Emit) -> bytes:
+    async def _collect(chunks: AsyncGenerator[Any, Any], emit: Emit) -> bytes:
         async with contextlib.aclosing(chunks):  # its `finally` runs now, not when the collector comes by
             async for chunk in chunks:
                 await emit(encode(chunk))
@@ -151,4 +190,4 @@ def _not_started(*_: object) -> None:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
