@@ -136,6 +136,23 @@ async def test_a_client_that_was_told_so_already_runs_anew(rig: ManagerRig) -> N
     assert len(successor.calls) == 1
 
 
+async def test_a_repetition_whose_answer_was_lost_was_the_one_unknown(rig: ManagerRig) -> None:
+    """It names the task that the key began; where that instance is lost for good, the next use runs anew."""
+    adapter = await rig.adapter()
+    first = await keyed(rig)
+
+    async def drop(call: Call) -> None:
+        call.adapter.drop_connections()
+
+    adapter.keys.clear()  # it would answer from memory, and not drop the connection
+    adapter.execute = drop
+    lost = await keyed(rig)
+    assert (lost.status_code, lost.json()["taskId"]) == (502, first.headers["x-task-id"])
+    successor = await rig.successor(adapter)
+    assert (await keyed(rig)).status_code == 200
+    assert len(successor.calls) == 1
+
+
 async def test_a_lost_answer_is_fetched_with_the_key(rig: ManagerRig) -> None:
     """The connection broke, the instance lives: it gives the result that it has, and works once."""
     adapters = [await rig.adapter() for _ in range(2)]

@@ -183,10 +183,11 @@ class Dispatcher:
             self._keys.not_begun(call, refused=False)
             return None
         self._keys.ended(call, lost=True)
-        self._remember(call.task_id.encode(), instance)
+        task_id = self._keys.task_of(call)
+        self._remember(task_id.encode(), instance)
         status = 504 if isinstance(error, CallTimedOut) else 502
-        problem = outcome_unknown(call.task_id, f"{instance.agent_id} gave no answer: {error}", status=status)
-        return of_problem(problem, instance_id=instance.instance_id, task_id=call.task_id)
+        problem = outcome_unknown(task_id, f"{instance.agent_id} gave no answer: {error}", status=status)
+        return of_problem(problem, instance_id=instance.instance_id, task_id=task_id)
 
     def _refused(self, instance: Instance, call: Forward, answer: Answer) -> None:
         call.refusal, call.failed_try = answer, answer.refusal

@@ -43,7 +43,7 @@ class _Sent(msgspec.Struct):
     answered_at: float | None = None
     """Monotonic; None while the first call with this key is in hand."""
     told_unknown: bool = False
-    """The first call's own answer was lost, and its client was told so."""
+    """The answer to the last call with this key was lost, and its client was told so."""
 
 
 class _Tasks(msgspec.Struct):
@@ -125,8 +125,16 @@ class Keys:
     def ended(self, call: Forward, *, lost: bool = False) -> None:
         """Note that the call is not in hand any more; `lost`: its client is told that the outcome is unknown."""
         sent = self._sent.get((call.agent_id, call.key or ""))
-        if sent is not None and sent.task_id == call.task_id:
-            sent.answered_at, sent.told_unknown = self._clock(), lost
+        if sent is None:
+            return
+        sent.told_unknown = lost
+        if sent.task_id == call.task_id:
+            sent.answered_at = self._clock()
+
+    def task_of(self, call: Forward) -> str:
+        """Give the task that the call is about: the one that its key began, else its own."""
+        sent = self._sent.get((call.agent_id, call.key or ""))
+        return call.task_id if sent is None else sent.task_id
 
     def is_bound(self, call: Forward) -> bool:
         """Tell whether the key may go to one instance only."""
