@@ -22,13 +22,16 @@ def clock() -> HandClock:
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[StartAdapter]:
-    """Give a starter of whole adapters in this process, which are up when it returns and gone after the test."""
+    """Give a starter of whole adapters in this process, gone after the test.
+
+    They are up when it returns, unless `wait=False` is said.
+    """
     Gate.reset()
     async with AsyncExitStack() as stack:
 
-        async def run(entry_point: str = "echo", **settings: Any) -> RunningAdapter:
+        async def run(entry_point: str = "echo", *, wait: bool = True, **settings: Any) -> RunningAdapter:
             adapter = await stack.enter_async_context(running(tmp_path, entry_point, **settings))
-            await adapter.until(lambda: adapter.lifecycle.state != "starting")
+            await adapter.until(lambda: not wait or adapter.lifecycle.state != "starting")
             return adapter
 
         yield run

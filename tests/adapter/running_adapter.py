@@ -54,17 +54,21 @@ class RunningAdapter:
         self.table = instance.adapter.execution.table
         self.lifecycle = instance.adapter.lifecycle
         self._moved = asyncio.Event()
-        for part in (self.table, self.lifecycle):
-            self._watch(part)
+        for part, name in (
+            (self.table, "_on_change"),
+            (self.lifecycle, "_on_change"),
+            (self.lifecycle, "begin_leaving"),
+        ):
+            self._watch(part, name)
 
-    def _watch(self, part: Any) -> None:
-        told = part._on_change
+    def _watch(self, part: Any, name: str) -> None:
+        told = getattr(part, name)
 
-        def on_change() -> None:
+        def tell() -> None:
             told()
             self._moved.set()
 
-        part._on_change = on_change
+        setattr(part, name, tell)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Return when something holds of the lifecycle or the task table."""

@@ -108,3 +108,20 @@ async def large(parameters: dict[str, Any]) -> str:
 async def unencodable(_: dict[str, Any]) -> object:
     """Give what has no JSON form."""
     return object()
+
+
+class SlowStart:
+    """An agent whose start waits at the gate."""
+
+    async def start(self) -> None:
+        """Wait."""
+        Gate.entered.set()
+        await Gate.opened.wait()
+
+    async def close(self) -> None:
+        """Say that it was closed."""
+        Gate.left.set()
+
+    async def execute(self, parameters: dict[str, Any]) -> Any:
+        """Give the parameters back."""
+        return parameters
