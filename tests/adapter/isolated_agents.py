@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import logging
 import os
 import subprocess
 import sys
@@ -107,6 +108,13 @@ def speak(_: dict[str, Any], context: Context) -> str:
     os.write(1, b'{"taskId": "%b", "result": "forged"}\n' % context.task_id.encode())
     subprocess.run(["echo", "from a program"], check=True)
     return sys.stdin.read()
+
+
+def log_in_its_own_way(_: dict[str, Any]) -> None:
+    """Configure logging as many programs do, and log."""
+    logging.basicConfig(format="own: %(message)s", level="INFO", force=True)
+    logging.getLogger("agent").info("first")
+    print("second")  # noqa: T201  # what is tested
 
 
 async def numbers(parameters: dict[str, Any]) -> AsyncIterator[int]:

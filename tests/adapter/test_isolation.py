@@ -125,6 +125,14 @@ async def test_whatever_agent_code_says_is_logged_and_never_taken_for_an_answer(
     assert {"from a program", '{"taskId": "task-1", "result": "forged"}'} <= said.keys()
 
 
+async def test_code_that_configures_logging_itself_is_still_heard() -> None:
+    """Its handler writes to the standard error, which is logged: once, and not for ever."""
+    with structlog.testing.capture_logs() as lines:
+        async with worker("log_in_its_own_way") as bench:
+            await bench.run()
+    assert [line["event"] for line in lines if line.get("task_id")] == ["own: first", "second"]
+
+
 async def test_chunks_come_in_order() -> None:
     """An async generator streams; its result is the list of its chunks, which the adapter makes."""
     async with worker("numbers") as bench:

@@ -123,6 +123,19 @@ async def test_sigterm_lets_an_isolated_task_finish(tmp_path: Path) -> None:
         assert ends_within(child, 1)
 
 
+async def test_a_deadline_ends_what_holds_the_interpreter(tmp_path: Path) -> None:
+    """The caller gets his 503, and the adapter has left two seconds after the deadline."""
+    async with adapter(tmp_path, "hold", DRAIN_TIMEOUT_SECONDS="0.5") as agent:
+        execution = asyncio.create_task(agent.execute(seconds=60))
+        await agent.begun()
+        ordered = time.monotonic()
+        agent.send(signal.SIGTERM)
+        answer = await execution
+        assert (answer.status_code, answer.json()["code"]) == (503, "drain-timeout")
+        assert await agent.exit_code() == 0
+        assert time.monotonic() - ordered < 0.5 + 2
+
+
 async def test_a_restart_brings_a_new_child(tmp_path: Path) -> None:
     """The adapter keeps its process id; the old child has ended before the new adapter starts its own."""
     async with adapter(tmp_path, "stay") as agent:

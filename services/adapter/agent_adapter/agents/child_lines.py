@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
-_READ_BYTES: Final = 256 * 1024
+_READ_BYTES: Final = 64 * 1024
 _EXCERPT_BYTES: Final = 4096
 
 
@@ -52,5 +52,6 @@ async def read_lines(stream: asyncio.StreamReader | None, longest: int) -> Async
             growing = _Growing(longest)
         if rest:
             growing.add(rest)
+        await asyncio.sleep(0)  # what has been read ahead gives no other a turn: a flood of lines would hold the loop
     if growing.begun:
         yield growing.end()

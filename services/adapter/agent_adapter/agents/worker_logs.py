@@ -38,14 +38,22 @@ class JsonLines(logging.Handler):
 
 def configure(level: str) -> None:
     """Send `logging`, `print` and Python's standard error to the adapter; a crash in C writes where it happened."""
+    lines = JsonLines()
     root = logging.getLogger()
-    root.handlers[:] = [JsonLines()]
+    root.handlers[:] = [lines]
     root.setLevel(level.upper())
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
     faulthandler.enable(STDERR)
-    sys.stdout = LineStream(logging.getLogger("print").info)
-    sys.stderr = LineStream(logging.getLogger("stderr").info)
+    sys.stdout = LineStream(_own("print", lines).info)
+    sys.stderr = LineStream(_own("stderr", lines).info)
+
+
+def _own(name: str, lines: JsonLines) -> logging.Logger:
+    """Give a logger that no handler of agent code hears: one that writes to `sys.stderr` would never end."""
+    logger = logging.getLogger(name)
+    logger.handlers[:], logger.propagate = [lines], False
+    return logger
 
 
 def write_all(file: int, data: bytes) -> None:
