@@ -35,6 +35,8 @@ async def work(parameters, context):
         with pathlib.Path(marks).open("a") as file:
             file.write(f"{parameters.get('number')}\\n")
     await asyncio.sleep(parameters.get("seconds", 0))
+    while "until" in parameters and not pathlib.Path(parameters["until"]).exists():
+        await asyncio.sleep(0.01)
     return {"number": parameters.get("number")}
 
 

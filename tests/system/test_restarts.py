@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -89,10 +90,11 @@ async def test_rolling_restarts_of_two_instances_lose_nothing(fleet: Fleet) -> N
     assert len(load.answers) > 100
 
 
-async def test_a_signal_drains_and_the_listing_says_so_at_once(fleet: Fleet) -> None:
+async def test_a_signal_drains_and_the_listing_says_so_at_once(fleet: Fleet, tmp_path: Path) -> None:
     """With a task in flight it is listed as stopping, the task finishes, the other instance takes the calls."""
     await fleet.start_agent("one", "worker", AGENT_MAX_CONCURRENCY="4")
-    long = asyncio.create_task(fleet.execute("worker", seconds=1.5, number=1))
+    end = tmp_path / "end"
+    long = asyncio.create_task(fleet.execute("worker", until=str(end), number=1))
 
     async def running() -> bool:
         return sum(one["running"] for one in await fleet.instances("worker")) == 1 or bool(
@@ -108,6 +110,7 @@ async def test_a_signal_drains_and_the_listing_says_so_at_once(fleet: Fleet) -> 
 
     await fleet.until(stopping, "it is listed as stopping", seconds=1.0)
     assert (await fleet.execute("worker", number=2)).status_code == 200
+    end.touch()
     assert (await long).json()["result"] == {"number": 1}
     assert await fleet.exit_code("one") == 0
 
