@@ -80,6 +80,11 @@ def variables(_: dict[str, Any]) -> list[str]:
     return sorted(os.environ)
 
 
+def loaded(_: dict[str, Any]) -> list[str]:
+    """Give the names of the packages in this process."""
+    return sorted({name.partition(".")[0] for name in sys.modules})
+
+
 def fail(parameters: dict[str, Any], context: Context) -> Any:
     """Fail in the way that is asked for."""
     match parameters["way"]:

@@ -28,6 +28,13 @@ async def test_a_function_runs_in_another_process() -> None:
     assert (first["calls"], second["calls"]) == (101, 102)
 
 
+async def test_the_child_is_light() -> None:
+    """It loads what the agent needs, and not what the adapter needs to be a service."""
+    async with worker("loaded") as bench:
+        loaded = set(msgspec.json.decode(await bench.run()))
+    assert loaded.isdisjoint({"litestar", "httpx", "uvicorn", "structlog", "prometheus_client", "jsonschema"})
+
+
 async def test_close_runs_in_the_child(tmp_path: Path) -> None:
     """The agent's own `close()` runs before its process ends."""
     async with worker("Counter") as bench:
