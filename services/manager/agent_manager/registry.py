@@ -123,7 +123,8 @@ class Registry:
         instance.sources.add("registration")
         instance.registered_at = instance.registered_at or self._wall()
         instance.beat_at = now
-        instance.said_state = registration.status or instance.said_state
+        # one that does not say is called: if it is not up yet, it refuses, which costs its caller nothing
+        instance.said_state = registration.status or (instance.said_state if known else "running")
         instance.observed.pop("beats-missing", None)
         words.take_description(record, instance, said)
         if desired_states.adopt(record, registration.desired_state):
