@@ -39,8 +39,8 @@ $(FULL): requirements/full.txt | $(STAMP)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --compile-bytecode --require-hashes -r requirements/full.txt
 	@touch $@
 
-IMAGE := docker build --quiet --build-arg REVISION=$(REVISION)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+IMAGE = docker build --quiet --build-arg REVISION=$(REVISION)
 
 images: ## build agent-manager:dev, agent-adapter:dev and agent-examples:dev
 	@$(IMAGE) -f Dockerfile.manager -t agent-manager:dev .
