@@ -210,6 +210,6 @@ def hold(parameters: dict[str, Any], context: Context) -> int:
 
 def leave_a_child(parameters: dict[str, Any]) -> None:
     """Start a program that outlives this process and holds its output open, and die."""
-    program = subprocess.Popen(["sleep", "60"], stdout=None, stderr=None)
+    program = subprocess.Popen(["sleep", "60"], start_new_session=parameters.get("escape", False))
     Path(parameters["file"]).write_text(str(program.pid))
     os._exit(9)

@@ -1,6 +1,7 @@
 """A child that dies: its tasks fail, the next one comes, and nothing of it is left behind."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,6 +64,14 @@ async def test_a_program_that_the_agent_left_behind_goes_with_it(tmp_path: Path)
             await bench.run({"file": str(tmp_path / "pid")})
     assert caught.value.code == "agent-crashed"
     assert ends_within(left_behind(tmp_path), 5)
+
+
+async def test_a_program_that_escapes_does_not_hide_the_crash(tmp_path: Path) -> None:
+    """In a session of its own it lives on with the child's output open: the tasks fail all the same."""
+    async with worker("leave_a_child") as bench:
+        with pytest.raises(Problem, match="ended before it answered"):
+            await bench.run({"file": str(tmp_path / "pid"), "escape": True})
+    os.kill(left_behind(tmp_path), signal.SIGKILL)
 
 
 async def test_close_ends_a_child_that_holds_its_interpreter() -> None:

@@ -98,6 +98,11 @@ class Child:
             raise
         return child
 
+    @property
+    def has_exited(self) -> bool:
+        """Whether it has ended; `serve` may still be reading its last words."""
+        return self._streams.exited.is_set()
+
     async def send(self, message: msgspec.Struct) -> None:
         """Write one line; a child that has gone is not an error here: its end is noticed by `serve`."""
         stdin = self._streams.stdin
@@ -121,9 +126,10 @@ class Child:
                 for reader in readers:
                     reader.cancel()
         finally:
+            self._sweep()
             self._transport.close()
-        if self._guard is not None:
-            await self._guard.release()
+            if self._guard is not None:
+                await self._guard.release()
         return self._transport.get_returncode() or 0
 
     async def end(self) -> None:
@@ -148,7 +154,7 @@ class Child:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._streams.exited.wait()
-        return self._streams.exited.is_set()
+        return self.has_exited
 
     def _sweep(self) -> None:
         """Kill what is left of the group: it would hold the pipes open, and outlive the agent that started it."""

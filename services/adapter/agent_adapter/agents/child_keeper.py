@@ -90,7 +90,7 @@ class ChildKeeper:
 
     async def living(self) -> Child:
         """Wait for the child; raises Problem 503 `agent-crashed` when it has crashed three times in a minute."""
-        while self._child is None or not self._there:
+        while self._child is None or not self._there or self._child.has_exited:
             if self._crashes_often():
                 detail = f"the {self._launch.name} has crashed {_CRASHES} times in a minute"
                 raise Problem("agent-crashed", detail, status=503, headers={"Retry-After": "1"}, started=False)
@@ -136,7 +136,7 @@ class ChildKeeper:
         while True:
             settling = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self.settled)
             born = self._clock()
-            code = await child.serve(self._owner)
+            code = await self._served(child)
             settling.cancel()
             self._there, self._child = False, None
             if self._closing or self._failed_at_first(code):
@@ -146,6 +146,13 @@ class ChildKeeper:
             attempt = 0 if on_purpose or self._clock() - born > _CRASH_WINDOW_SECONDS else attempt + 1
             self._died(code, crashed=not on_purpose)
             child = await self._next_child(attempt)
+
+    async def _served(self, child: Child) -> int:
+        try:
+            return await child.serve(self._owner)
+        except Exception:  # whatever goes wrong with one child, the next must come
+            log.exception("reading the agent's process failed", pid=child.pid)
+            return -signal.SIGKILL
 
     async def _next_child(self, attempt: int) -> Child:
         while True:
