@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from agent_contract.config import Agent
 from agent_contract.serving import Server, listen
+from agent_contract.sse import Event, EventParser
 from agent_contract.wire import DesiredState, State
 from agent_manager.app import application
 from agent_manager.composition import Parts
@@ -92,6 +93,20 @@ class ManagerRig:
             while not condition():
                 await self.manager.registry.changed(agent_id, 0.02)
 
+    async def get(self, path: str, **query: Any) -> Any:
+        """Give the decoded answer of a GET."""
+        return (await self.client.get(path, params=query or None)).json()
+
+    @asynccontextmanager
+    async def events(self, path: str, **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
+        """Give the events of a stream as they come."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.stream("GET", path, headers=named) as response, asyncio.timeout(5):
+            assert response.headers["content-type"] == "text/event-stream"
+            assert response.headers["cache-control"] == "no-store"
+            assert response.headers["x-accel-buffering"] == "no"
+            yield _events(response.aiter_bytes())
+
     def instance(self, adapter: FakeAdapter) -> Instance:
         """Give the manager's record of an adapter."""
         return self.manager.registry.instances[adapter.instance_id]
@@ -151,3 +166,10 @@ async def running_manager(
 
 def _clock() -> float:
     return 0.0
+
+
+async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    parser = EventParser()
+    async for piece in pieces:
+        for event in parser.feed(piece):
+            yield event

@@ -228,13 +228,6 @@ async def test_a_paused_agent_refuses_by_itself(rig: ManagerRig) -> None:
     assert answer.headers["x-agent-refused"] == "paused"
 
 
-async def test_the_manager_s_token_goes_along(rig: ManagerRig) -> None:
-    """Without a configured one there is none to send; with one see test_access."""
-    adapter = await rig.adapter()
-    await rig.execute()
-    assert adapter.tokens[-1] is None
-
-
 async def test_a_client_that_leaves_does_not_stop_the_work(rig: ManagerRig) -> None:
     """The answer is read to its end and dropped; the connection to the instance serves the next call."""
     adapter = await rig.adapter()

@@ -27,7 +27,7 @@ def main() -> NoReturn:
 
         run(CommandLine(**line), dict(os.environ), signals)
 
-    command()
+    command.main(prog_name="agent-manager")
     raise SystemExit(0)
 
 

@@ -56,7 +56,9 @@ class Live:
         token: Callable[[], str | None],
         *,
         clock: Callable[[], float] = time.monotonic,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        self._answer_seconds = answer_seconds
         self._client = client
         self._token = token
         self._clock = clock
@@ -75,13 +77,13 @@ class Live:
         target: str,
         body: bytes = b"",
         *,
-        timeout_seconds: float = ANSWER_SECONDS,
+        timeout_seconds: float | None = None,
     ) -> Said:
         """Give what the instance said; nothing is raised, for one that is silent says nothing of the others."""
-        asked_at = self._clock()
+        asked_at, limit = self._clock(), timeout_seconds or self._answer_seconds
         try:
             response = await self._client.request(
-                instance.origin, method, target, self.headers(), body, timeout_seconds=timeout_seconds
+                instance.origin, method, target, self.headers(), body, timeout_seconds=limit
             )
         except CallError as error:
             refused = isinstance(error, ConnectFailed) and error.refused
@@ -97,7 +99,7 @@ class Live:
         target: str,
         body: bytes = b"",
         *,
-        timeout_seconds: float = ANSWER_SECONDS,
+        timeout_seconds: float | None = None,
     ) -> list[Said]:
         """Give what each instance said, in their order."""
 

@@ -13,11 +13,8 @@ from agent_contract import logs
 from agent_contract.loading import ConfigurationError
 from agent_contract.serving import CannotListen, PortInUse, Server, listen, new_event_loop
 
-from agent_manager.app import application
-from agent_manager.composition import Parts
 from agent_manager.config import CommandLine, ManagerSettings, check_exposure, load
 from agent_manager.credentials import Credentials
-from agent_manager.leaving import leave
 from agent_manager.signals import Signals
 
 _FAILED: Final = 1
@@ -54,6 +51,11 @@ def run(line: CommandLine, process: Mapping[str, str], signals: Signals) -> NoRe
 async def _live(
     settings: ManagerSettings, credentials: Credentials, sockets: list[socket.socket], signals: Signals
 ) -> None:
+    # heavy, and not needed to say what is wrong: callers that come meanwhile wait in the socket's backlog
+    from agent_manager.app import application  # noqa: PLC0415
+    from agent_manager.composition import Parts  # noqa: PLC0415
+    from agent_manager.leaving import leave  # noqa: PLC0415
+
     parts = Parts(settings, credentials)
     server = Server(application(parts.manager), sockets)
     loop, ordered = asyncio.get_running_loop(), asyncio.Event()
