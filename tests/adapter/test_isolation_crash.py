@@ -26,6 +26,7 @@ async def test_a_crash_fails_the_task_and_the_next_finds_a_new_process() -> None
         with pytest.raises(Problem) as caught:
             await bench.run({"way": "die"})
         assert (caught.value.code, caught.value.status) == ("agent-crashed", 500)
+        assert caught.value.extra["started"] is True
         assert bench.agent.problem is not None
         assert bench.agent.problem.detail == "the process of isolated_agents:fail exited with 7"
         assert await bench.run({"way": "none"}) == b"null"

@@ -112,7 +112,7 @@ class CommandAgent:
     def bereaved(self) -> None:
         """Fail what was in the child."""
         for task in self._tasks.values():
-            task.fail(Problem("agent-crashed", "the agent's process ended before it answered"))
+            task.fail(Problem("agent-crashed", "the agent's process ended before it answered", started=True))
 
     # --- what the worker of `isolation: "process"` does in its own way ---
 
