@@ -75,6 +75,16 @@ def test_listed_drops_what_its_source_does_not_name(stage: Stage) -> None:
     assert stage.registry.listed_at == {"static": stage.clock.now}
 
 
+def test_listing_of_a_source_that_says_nothing_new_is_no_change(stage: Stage) -> None:
+    """A source that lists every few seconds does not wake everyone who watches."""
+    stage.see("a1")
+    stage.register("b1")
+    stage.changes.clear()
+    stage.registry.apply(Listed(source="static", instance_ids=frozenset(["a1"])))
+    stage.registry.apply(Gone(source="static", agent_id="b"))
+    assert stage.changes == []
+
+
 def test_newer_life_replaces_the_older_at_its_address(stage: Stage) -> None:
     """At one address there is one process: the last one."""
     stage.register("a1", URL)
@@ -316,7 +326,9 @@ def test_unroutable_since_is_when_the_last_one_began_to_go(stage: Stage) -> None
 def test_one_refused_probe_ends_routing_and_nothing_else(stage: Stage) -> None:
     """The instance is unreachable, says why, and keeps its state and its place."""
     instance = stage.register("a1")
+    stage.changes.clear()
     stage.registry.probe_failed(instance, "nobody listens", refused=True)
+    assert stage.changes == ["a"]
     assert (instance.reachable, instance.routable, instance.state) == (False, False, "running")
     assert instance.problem is not None
     assert (instance.problem.code, instance.problem.detail) == ("unreachable", "nobody listens")
@@ -362,7 +374,9 @@ def test_probe_sent_before_a_beat_does_not_undo_it(stage: Stage) -> None:
 def test_status_tells_tasks_and_concurrency(stage: Stage) -> None:
     """An instance that never beats is shown by its own `/status`."""
     instance = stage.see("a1")
+    stage.changes.clear()
     stage.registry.observe(instance, status_of("a1", tasks=2), stage.clock.now)
+    assert stage.changes == ["a"]
     assert (instance.running, instance.max_concurrency, instance.source) == (2, 4, "static")
 
 
