@@ -104,6 +104,10 @@ class FakeAdapter:
         await self._server.start()
         return self
 
+    async def leave(self) -> None:
+        """Answer whatever has arrived, then listen no more: a process that exits in order."""
+        await self._server.leave()
+
     async def stop(self) -> None:
         """Drop every connection and listen no more: a process that was killed."""
         self._server.abort()

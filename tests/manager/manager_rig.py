@@ -49,7 +49,7 @@ class ManagerRig:
     async def successor(self, old: FakeAdapter, *, status: State = "running") -> FakeAdapter:
         """Let the old life leave in order, and another one come up at its address."""
         await self.unregister(old)
-        await old.stop()
+        await old.leave()
         return await self.adapter(old.agent_id, status=status, port=old.port)
 
     async def register(self, adapter: FakeAdapter, **facts: Any) -> httpx.Response:
