@@ -7,7 +7,7 @@ cut, whatever the code does about it, and so that a caller who leaves takes noth
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from agent_contract.problems import Problem, refusal
@@ -20,6 +20,9 @@ from agent_adapter.agents.encoding import MAX_RESULT_BYTES
 from agent_adapter.errors import Rejected
 from agent_adapter.lifecycle import Lifecycle
 from agent_adapter.tasks import Outcome, Task
+
+_BEGAN: Final = frozenset(("agent-failed", "result-too-large"))
+"""Problems of a task whose code ran; an upstream's failures leave that open."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -199,10 +202,12 @@ class Execution:
             self.table.end(task, "rejected", problem=_bad_parameters(error))
         elif isinstance(error, Problem):
             log.error("task failed", code=error.code, detail=error.detail)
+            if error.code in _BEGAN:
+                error.extra.setdefault("started", True)
             self.table.end(task, "failed", problem=error)
         else:
             log.error("task failed", exc_info=error)
-            self.table.end(task, "failed", problem=Problem("agent-failed", _said(error)))
+            self.table.end(task, "failed", problem=Problem("agent-failed", _said(error), started=True))
 
 
 class _Chunks:
