@@ -42,9 +42,10 @@ FLOORS = {
         {"process", "__main__"},
     ],
     "agent_manager": [
-        {"config", "credentials", "agent_client"},
-        {"records", "registry", "liveness", "journal", "listing", "discovery", "service_urls", "handed_over"},
-        {"registrations", "probes", "holding", "dispatch", "actions", "metrics", "access"},
+        {"config", "credentials", "agent_client", "background", "changes"},
+        {"records", "words", "liveness", "flapping", "fleet", "departures", "desired_states", "journal", "queries"}
+        | {"discovery", "roster", "sources", "registry", "listing", "service_urls", "handed_over"},
+        {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access"},
         {"handlers"},
         {"app"},
         {"__main__"},

@@ -1,66 +1,17 @@
-"""Probing instances on real sockets, and the evidence that a call is lost."""
+"""Probing instances on real sockets."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
-from agent_manager.agent_client import AgentClient, Call, CallTimedOut, ConnectionLost
-from agent_manager.background import Background
-from agent_manager.probes import AT_ONCE, Prober
-from agent_manager.queries import InstanceQueries
-from agent_manager.records import Instance, Timing
+from agent_manager.agent_client import AgentClient
+from agent_manager.probes import AT_ONCE
+from agent_manager.records import Timing
 from agent_manager.sweeper import Sweeper
 
-from tests.manager.answering import Answering, answering
-from tests.manager.stage import Stage
-
-
-class Ward(Stage):
-    """A registry with a prober that runs by the real clock."""
-
-    def __init__(self, client: AgentClient) -> None:
-        super().__init__(timing=Timing(ttl_seconds=3, heartbeat_interval_seconds=0.5))
-        self.client = client
-        self.clock.now = time.monotonic()
-        self.background = Background()
-        self.queries = InstanceQueries(client, lambda: "secret")
-        self.prober = Prober(self.registry, self.queries, self.background, clock=self.clock)
-
-    def use_real_time(self) -> None:
-        """Let every clock be the real one from now on."""
-        self.registry._clock = self.prober._clock = time.monotonic
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Run the prober in real time."""
-        self.use_real_time()
-        task = asyncio.create_task(self.prober.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-            assert not self.background.failures
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Return when the registry changed to what is expected."""
-        async with asyncio.timeout(5):
-            while not condition():
-                await self.registry.changed("a", 0.05)
-
-    async def call(self, there: Answering, instance: Instance) -> tuple[Call, "asyncio.Task[object]"]:
-        """Put a call that is not answered into an instance's hand."""
-        there.silent, there.state = True, "running"
-        there.asked.clear()
-        call = self.client.call(there.origin, "POST", "/execute", body=b"{}")
-        instance.calls.add(call)
-        task = asyncio.ensure_future(call.response())
-        task.add_done_callback(lambda _: instance.calls.discard(call))
-        await there.asked.wait()
-        there.silent = False
-        return call, task
+from tests.manager.answering import answering
+from tests.manager.ward import Ward
 
 
 @pytest.fixture
@@ -124,86 +75,6 @@ async def test_silence_is_a_failed_probe_after_half_a_second(ward: Ward) -> None
         there.silent = False
         await ward.prober.probe(instance)
         assert instance.routable
-
-
-async def test_other_life_at_the_address_ends_record_and_calls(ward: Ward) -> None:
-    """Its calls end within two seconds with the error that says so, and its id is worn out."""
-    async with answering("a1") as there, ward.running():
-        instance = ward.register("a1", there.url)
-        _, lost = await ward.call(there, instance)
-        there.instance_id = "a2"
-        with pytest.raises(ConnectionLost, match="another process"):
-            async with asyncio.timeout(2):
-                await lost
-        assert ward.registry.is_stale("a1")
-        assert ward.ids() == []
-
-
-async def test_replaced_life_loses_its_calls_at_once(ward: Ward) -> None:
-    """A newcomer that proved itself at the address is the same evidence."""
-    async with answering("a1") as there:
-        instance = ward.register("a1", there.url)
-        _, lost = await ward.call(there, instance)
-        ward.register("a2", there.url)
-        with pytest.raises(ConnectionLost):
-            await lost
-
-
-async def test_call_without_a_byte_or_an_answered_probe_is_lost_after_a_ttl(ward: Ward) -> None:
-    """Beats do not count: they come the other way."""
-    async with answering("a1") as there:
-        instance = ward.register("a1", there.url)
-        call, lost = await ward.call(there, instance)
-        ward.clock.now = call.last_byte_at + 2.9
-        ward.beat("a1")
-        ward.prober._give_up_lost_calls()
-        assert not lost.done()
-        ward.clock.now += 0.1
-        ward.beat("a1")
-        ward.prober._give_up_lost_calls()
-        with pytest.raises(CallTimedOut):
-            await lost
-
-
-async def test_answered_probes_keep_a_call(ward: Ward) -> None:
-    """An agent may think for an hour: while its adapter answers, its call is not lost."""
-    async with answering("a1") as there:
-        instance = ward.register("a1", there.url)
-        _, kept = await ward.call(there, instance)
-        for _ in range(10):
-            ward.clock.now += 2
-            await ward.prober.probe(instance)
-            ward.prober._give_up_lost_calls()
-        assert not kept.done()
-        kept.cancel()
-
-
-async def test_call_that_is_not_sent_yet_is_left_alone(ward: Ward) -> None:
-    """It waits for its connection, which has a bound of its own."""
-    async with answering("a1") as there:
-        instance = ward.register("a1", there.url)
-        call = ward.client.call(there.origin, "POST", "/execute")
-        instance.calls.add(call)
-        ward.clock.now += 1000
-        ward.prober._give_up_lost_calls()
-        assert (await call.response()).status == 200
-
-
-async def test_calls_of_an_instance_that_left_are_watched_on(ward: Ward) -> None:
-    """An unregistered instance answers what it has in hand; if it does not, they are lost like any other."""
-    async with answering("a1") as there:
-        instance = ward.register("a1", there.url)
-        call, lost = await ward.call(there, instance)
-        ward.unregister("a1")
-        assert ward.prober._due() == []
-        ward.clock.now = call.last_byte_at + 1.1
-        assert ward.prober._due() == [instance]
-        ward.clock.now += 1.9
-        ward.prober._give_up_lost_calls()
-        with pytest.raises(CallTimedOut):
-            await lost
-        ward.prober._give_up_lost_calls()
-        assert ward.prober._orphans == {}
 
 
 async def test_who_has_calls_is_asked_every_second(ward: Ward) -> None:

@@ -8,8 +8,6 @@ import pytest
 from agent_contract.config import Agent
 from agent_contract.problems import Problem
 from agent_contract.wire import DesiredState, State
-from agent_manager.agent_client import Origin
-from agent_manager.departures import Departure
 from agent_manager.discovery.events import Gone, Listed
 from agent_manager.journal import Journal
 from agent_manager.listing import Listing
@@ -19,11 +17,11 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.manager.stage import EPOCH, TIMING, Stage, agent_of, drain, report, status_of
+from tests.manager.registry_book import Book
+from tests.manager.stage import EPOCH, Stage, agent_of, drain, report, status_of
 
 EXAMPLES, STEPS = 110, 100
 """11,000 steps in all."""
-TTL, INTERVAL = TIMING.ttl_seconds, TIMING.heartbeat_interval_seconds
 
 PROCESSES = 24
 ADDRESSES = 6
@@ -53,15 +51,6 @@ class QuietJournal(Journal):
         """Drop it."""
 
 
-class Known:
-    """What the test knows of an instance by its own book-keeping."""
-
-    def __init__(self, now: float) -> None:
-        self.heard_at = now
-        self.stops_at: float | None = None
-        self.refused = False
-
-
 class RegistryMachine(RuleBasedStateMachine):
     """Two agents, one of the file; some processes at a few addresses; time that jumps and stands still."""
 
@@ -70,14 +59,10 @@ class RegistryMachine(RuleBasedStateMachine):
         self.stage = Stage([Agent(id="a", port=8100)], journal=QuietJournal())
         self.registry = self.stage.registry
         self.listing = Listing(self.registry)
-        self.known: dict[str, Known] = {}
-        self.retired: set[str] = set()
-        self.grace_until = self.now + TTL
-        self.last_word = self.last_sweep = self.now
+        self.book = Book(self.stage)
         self.revision = 0
         self.shown: dict[str, Any] = {agent["id"]: agent for agent in json.loads(self.listing.whole())["agents"]}
-        self.registry.departed.append(self.left)
-        self.sweep()
+        self.book.sweep()
 
     @property
     def now(self) -> float:
@@ -96,13 +81,13 @@ class RegistryMachine(RuleBasedStateMachine):
     ) -> None:
         """Let a process register; the address was checked, so whoever else was there is replaced."""
         url = elsewhere or url_of(instance_id)
-        if instance_id in self.retired:
+        if instance_id in self.book.retired:
             with pytest.raises(Problem):
                 self.stage.register(instance_id, url, status=state, desired=desired)
             return
-        self.heard(instance_id, url)
+        self.book.heard(instance_id, url)
         self.stage.register(instance_id, url, status=state, desired=desired)
-        self.says(instance_id, state, None)
+        self.book.says(instance_id, state, None)
 
     @rule(instance_id=ids, state=states, remaining=st.none() | st.integers(0, 60), running=st.integers(0, 2))
     def beat(self, instance_id: str, state: State, remaining: int | None, running: int) -> None:
@@ -112,16 +97,16 @@ class RegistryMachine(RuleBasedStateMachine):
         if instance is None or "registration" not in instance.sources:
             with pytest.raises(Problem) as caught:
                 self.stage.beat(instance_id, state)
-            assert caught.value.code == ("stale-instance" if instance_id in self.retired else "unknown-instance")
+            assert caught.value.code == ("stale-instance" if instance_id in self.book.retired else "unknown-instance")
             return
-        self.heard(instance_id)
+        self.book.heard(instance_id)
         self.stage.beat(instance_id, state, drain=under_way, running=running)
-        self.says(instance_id, state, remaining if under_way is not None else None)
+        self.book.says(instance_id, state, remaining if under_way is not None else None)
 
     @rule(instance_id=ids, cut=st.none() | st.integers(0, 1))
     def unregister(self, instance_id: str, cut: int | None) -> None:
         """Let a last word come."""
-        if instance_id in self.retired:
+        if instance_id in self.book.retired:
             with pytest.raises(Problem):
                 self.stage.unregister(instance_id)
         else:
@@ -134,7 +119,7 @@ class RegistryMachine(RuleBasedStateMachine):
         taken = {one.service_url for one in self.registry.instances.values()}
         for number in range(PROCESSES):
             instance_id = f"{agent_id}{number}"
-            if url_of(instance_id) not in taken and instance_id not in self.retired:
+            if url_of(instance_id) not in taken and instance_id not in self.book.retired:
                 self.register(instance_id)
                 taken.add(url_of(instance_id))
 
@@ -157,11 +142,11 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(instance_id=ids, state=states)
     def see(self, instance_id: str, state: State) -> None:
         """Let static discovery find a process."""
-        if instance_id in self.retired:
+        if instance_id in self.book.retired:
             return
-        self.heard(instance_id, None if instance_id in self.known else url_of(instance_id))
+        self.book.heard(instance_id, None if instance_id in self.book.known else url_of(instance_id))
         self.stage.see(instance_id, url_of(instance_id), state)
-        self.says(instance_id, state, None)
+        self.book.says(instance_id, state, None)
 
     @rule(agent_id=agents)
     def gone(self, agent_id: str) -> None:
@@ -183,17 +168,17 @@ class RegistryMachine(RuleBasedStateMachine):
         instance = self.registry.instances.get(instance_id)
         if instance is None:
             return
-        self.heard(instance_id)
+        self.book.heard(instance_id)
         counts = instance.beat_at is None or self.now - asked >= instance.beat_at
         self.registry.observe(instance, status_of(instance_id, state), self.now - asked)
-        self.says(instance_id, state if counts else instance.said_state, None)
+        self.book.says(instance_id, state if counts else instance.said_state, None)
 
     @rule(instance_id=ids, refused=st.booleans())
     def fail_probe(self, instance_id: str, *, refused: bool) -> None:
         """Let a probe fail."""
         instance = self.registry.instances.get(instance_id)
         if instance is not None:
-            self.known[instance_id].refused = refused
+            self.book.known[instance_id].refused = refused
             self.registry.probe_failed(instance, "no answer", refused=refused)
             assert not (refused and instance.routable)
 
@@ -203,7 +188,7 @@ class RegistryMachine(RuleBasedStateMachine):
         instance = self.registry.instances.get(instance_id)
         if instance is not None:
             self.registry.found_other_life(instance)
-            assert instance_id in self.retired
+            assert instance_id in self.book.retired
 
     @rule(agent_id=agents, state=st.sampled_from(["running", "paused", "stopped"]))
     def order(self, agent_id: str, state: DesiredState) -> None:
@@ -216,70 +201,13 @@ class RegistryMachine(RuleBasedStateMachine):
         """Let time pass, with sweeps that come in time."""
         for _ in range(ticks):
             self.stage.clock.now += SWEEP_SECONDS
-            self.sweep()
+            self.book.sweep()
 
     @rule(seconds=st.sampled_from([3.0, 5.0, 40.0]))
     def stand_still(self, seconds: float) -> None:
         """Suspend the manager, or let the machine be busy."""
         self.stage.clock.now += seconds
-        self.sweep()
-
-    # --- the book -----------------------------------------------------------------------------------------------------
-
-    def heard(self, instance_id: str, url: str | None = None) -> None:
-        """Note a word before it is said; whoever else is at that address will not be there any more."""
-        known = self.registry.instances.get(instance_id)
-        occupant = None if url is None else self.registry.occupant(Origin.parse(url))
-        others = len(self.known) - (occupant is not None and occupant is not known)
-        if self.now - self.last_word > 1.2 * INTERVAL and others >= 3:
-            self.grace_until = self.now + TTL
-        self.last_word = self.now
-        self.known.setdefault(instance_id, Known(self.now)).heard_at = self.now
-
-    def says(self, instance_id: str, state: State, remaining: float | None) -> None:
-        """Note what was said."""
-        known = self.known[instance_id]
-        known.refused = False
-        if state != "stopping":
-            known.stops_at = None
-        elif remaining is not None:
-            known.stops_at = self.now + remaining
-        elif known.stops_at is None:
-            known.stops_at = self.now + TIMING.drain_timeout_seconds
-
-    def left(self, departure: Departure) -> None:
-        """Check that the departure is by the rules."""
-        instance_id = departure.instance.instance_id
-        known = self.known.pop(instance_id)
-        silent = self.now - known.heard_at
-        if departure.reason == "replaced":
-            self.retired.add(instance_id)
-        elif departure.reason == "expired":
-            assert silent >= TTL
-            assert self.now >= self.grace_until
-            assert known.stops_at is None or self.now >= known.stops_at + TTL
-        elif departure.reason == "mass-loss":
-            assert silent >= 5 * TTL or known.refused
-            assert self.now >= self.grace_until
-        elif departure.reason == "withdrawn":
-            assert departure.instance.sources == {"static"}
-
-    def sweep(self) -> None:
-        """Sweep, and check that nobody is kept beyond the rules."""
-        if self.now - self.last_sweep > SWEEP_SECONDS + INTERVAL:
-            self.grace_until = self.now + TTL
-        self.last_sweep = self.now
-        lost = self.registry.sweep()
-        assert all("mass-loss" in instance.observed for instance in lost)
-        if self.now < self.grace_until:
-            assert not lost
-            return
-        for instance_id, known in self.known.items():
-            if self.registry.instances[instance_id] in lost:  # they have one more sweep, and a probe
-                continue
-            bound = 5 * TTL if "mass-loss" in self.registry.instances[instance_id].observed else TTL
-            silent = self.now - known.heard_at
-            assert silent < bound or (known.stops_at is not None and self.now < known.stops_at + TTL)
+        self.book.sweep()
 
     # --- what holds ---------------------------------------------------------------------------------------------------
 
@@ -287,8 +215,8 @@ class RegistryMachine(RuleBasedStateMachine):
     def one_process_is_one_record(self) -> None:
         """Every index names the same instances, no address has two, no id that was replaced is there."""
         instances = self.registry.instances
-        assert instances.keys() == self.known.keys()
-        assert self.retired.isdisjoint(instances)
+        assert instances.keys() == self.book.known.keys()
+        assert self.book.retired.isdisjoint(instances)
         by_agent = [one for record in self.registry.agents.values() for one in record.instances.values()]
         assert {id(one) for one in by_agent} == {id(one) for one in instances.values()}
         assert len(by_agent) == len(instances) == len({one.origin for one in by_agent})
@@ -314,7 +242,7 @@ class RegistryMachine(RuleBasedStateMachine):
         """Neither does the revision."""
         assert self.registry.revision >= self.revision
         self.revision = self.registry.revision
-        for instance_id, known in self.known.items():
+        for instance_id, known in self.book.known.items():
             instance = self.registry.instances[instance_id]
             assert instance.heard_at == known.heard_at <= self.now
             assert instance.answered_at <= self.now
