@@ -3,10 +3,11 @@
 import asyncio
 import inspect
 
+import msgspec
 import pytest
 from agent_contract.config import Agent
 from agent_contract.problems import Problem
-from agent_contract.wire import Heartbeat, Registration, Totals
+from agent_contract.wire import Blocker, Heartbeat, Registration, Totals
 from agent_manager.agent_client import Origin
 from agent_manager.discovery.events import Gone, Listed
 from agent_manager.registry import Registry
@@ -175,6 +176,15 @@ def test_beat_updates_what_listings_show(stage: Stage) -> None:
     assert (instance.drain, instance.problem, instance.totals) == (drain(9), CRASHED, totals)
     stage.beat("a1")
     assert (instance.state, instance.current_task, instance.drain, instance.problem) == ("running", None, None, None)
+
+
+def test_blockers_of_a_drain_are_bounded(stage: Stage) -> None:
+    """A listing with the hundred thousand queued tasks of one instance helps nobody."""
+    stage.register("a1")
+    blockers = [Blocker(str(number), 1.0) for number in range(1001)]
+    instance = stage.beat("a1", "stopping", drain=msgspec.structs.replace(drain(9), blockers=blockers))
+    assert instance.drain is not None
+    assert instance.drain.blockers == blockers[:1000]
 
 
 def test_beat_without_news_is_no_change(stage: Stage) -> None:

@@ -15,6 +15,9 @@ MAX_METADATA_BYTES: Final = 64 * 1024
 _LONGEST_DRAIN_SECONDS: Final = 604_800.0
 """A week, the longest that may be asked for: a number without bounds would keep a record for ever."""
 
+_MOST_BLOCKERS: Final = 1000
+"""So many of a drain are kept for listings; the instance itself tells all of them."""
+
 
 class Described(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     """What the manager reads of `metadata` and of `/info`."""
@@ -135,4 +138,8 @@ def _fits(name: str, value: object) -> bool:
 
 
 def _under_way(drain: Drain | None) -> Drain | None:
-    return None if drain is None or drain.reason is None else drain
+    if drain is None or drain.reason is None:
+        return None
+    if len(drain.blockers) > _MOST_BLOCKERS:
+        return msgspec.structs.replace(drain, blockers=drain.blockers[:_MOST_BLOCKERS])
+    return drain
