@@ -118,6 +118,22 @@ async def test_failed_connect_is_probed_at_once(ward: Ward) -> None:
         assert instance.reachable
 
 
+async def test_instance_with_calls_that_falls_silent_is_not_called_within_two_seconds(ward: Ward) -> None:
+    """The probe a second after the last one fails, the next comes at once; an idle one is asked at its usual time."""
+    async with answering("a1") as there, answering("b1") as idle, ward.running():
+        instance, other = ward.register("a1", there.url), ward.register("b1", idle.url)
+        ward.registry.timing = Timing(heartbeat_interval_seconds=60)
+        _, kept = await ward.call(there, instance)
+        await ward.until(lambda: "GET /status" in there.requests)
+        there.silent = idle.silent = True
+        silent_since = time.monotonic()
+        ward.prober.probe_soon(other)
+        await ward.until(lambda: not instance.reachable)
+        assert time.monotonic() - silent_since < 2.5
+        assert (instance.failed_probes, other.failed_probes, other.reachable) == (2, 1, True)
+        kept.cancel()
+
+
 async def test_unreachable_instance_is_found_again(ward: Ward) -> None:
     """It is asked once an interval, whatever it did not answer before."""
     async with answering("a1") as there:

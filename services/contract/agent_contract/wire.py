@@ -181,7 +181,7 @@ class Registration(Message, frozen=True):
     """The body of `POST /api/agent-services/register`.
 
     `metadata` is what the manager shows of the instance; it reads `name`, `description`, `version`, `adapterVersion`,
-    `startedAt`, `maxConcurrency` and `parametersSchema`, and carries the rest along.
+    `startedAt`, `maxConcurrency` and `parametersSchema`, and does not keep the rest.
     """
 
     id: AgentId

@@ -20,7 +20,7 @@ WITH_CALLS_SECONDS: Final = 1.0
 """How often one is asked that has calls of this manager in hand."""
 AT_ONCE: Final = 64
 """Probes under way: a fleet that does not answer costs so many sockets for half a second each."""
-_TICK_SECONDS: Final = 0.25
+_TICK_SECONDS: Final = 0.1
 """How often it is looked who is due; a failed connect is not waited for."""
 
 
@@ -82,6 +82,8 @@ class Prober:
             status = await self._queries.status(instance.origin)
         except QueryFailed as error:
             self._registry.probe_failed(instance, str(error), refused=error.refused)
+            if instance.calls and instance.failed_probes == 1:  # where callers wait, the second opinion comes at once
+                self.probe_soon(instance)
         else:
             if status.instance_id == instance.instance_id:
                 self._registry.observe(instance, status, asked_at)

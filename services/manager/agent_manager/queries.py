@@ -56,8 +56,8 @@ class InstanceQueries:
             response = await self._client.request(origin, "GET", path, headers, timeout_seconds=timeout_seconds)
         except CallError as error:
             refused = isinstance(error, ConnectFailed) and error.refused
-            reason = "it refused the connection" if refused else str(error)
-            raise QueryFailed(f"cannot ask {origin}{path}: {reason}", refused=refused) from error
+            reason = f"cannot ask {origin}{path}: it refused the connection" if refused else str(error)
+            raise QueryFailed(reason, refused=refused) from error
         if response.status != _OK:
             raise QueryFailed(f"cannot ask {origin}{path}: it answered {response.status}")
         try:
