@@ -14,8 +14,6 @@ from agent_adapter.manager_link import Instance, ManagerLink
 
 _RESOLVE_SECONDS: Final = 30.0
 _RESOLVE_RETRY_SECONDS: Final = 1.0
-_REGISTERING_SECONDS: Final = 0.05
-"""How long leaving waits for a registration that is under way: a manager that takes it must hear of the end, too."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -32,6 +30,7 @@ class Managers:
         self._links: dict[tuple[str, int], ManagerLink] = {}
         self._runs: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._looked_up = False
+        self._leaving = False
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
@@ -56,9 +55,12 @@ class Managers:
     async def heard_stopping(self, seconds: float) -> None:
         """Return when every manager that knows this instance has answered to `stopping`, `seconds` at the latest.
 
-        One that refuses the connection is not waited for.
+        One that refuses the connection is not waited for. From now on nobody is told that this instance is there; a
+        registration under way is waited for, as a manager that takes it must hear of the end, too.
         """
-        await self._until(lambda: not any(link.registering for link in self._links.values()), _REGISTERING_SECONDS)
+        self._leaving = True
+        for link in self._links.values():
+            link.leaving = True
         await self._until(self._all_know_of_leaving, seconds)
 
     async def hand_over(self, results: list[FinishedTask]) -> None:
@@ -74,7 +76,8 @@ class Managers:
         return any(link.registered for link in links) or (self._looked_up and all(link.tried for link in links))
 
     def _all_know_of_leaving(self) -> bool:
-        return all(link.acknowledged == "stopping" or link.refused for link in self._links.values() if link.registered)
+        links = [link for link in self._links.values() if link.registered or link.registering]
+        return all(link.acknowledged == "stopping" or link.refused for link in links)
 
     async def _until(self, holds: Callable[[], bool], seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -92,7 +95,8 @@ class Managers:
         except (OSError, ValueError) as error:  # UnicodeError, a ValueError: a name that cannot be one
             log.warning("cannot resolve the manager's name, trying on", url=url, error=str(error))
         else:
-            self._follow(url, addresses, group)
+            if not self._leaving:
+                self._follow(url, addresses, group)
         self._looked_up = True
         self._heard.set()
 

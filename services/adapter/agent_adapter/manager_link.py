@@ -78,10 +78,12 @@ class ManagerLink:
         self._on_answer = on_answer
         self._wake = asyncio.Event()
         self._trouble: str | None = None
+        self.leaving = False
+        """Whether it is too late to register: a manager that hears of this instance now would never hear of its end."""
         self.registering = False
         self.registered = False
-        self._said: dict[str, Any] | None = None
-        """What the manager was told of the instance: its parameters' schema is known only when the agent is there."""
+        self._said: tuple[str, Any] | None = None
+        """What the manager was told: the schema is known only when the agent is there, and an address may change."""
         self.tried = False
         self.refused = False
         self.acknowledged: State | None = None
@@ -126,8 +128,10 @@ class ManagerLink:
     async def _turn(self) -> bool:
         """Register or beat; gives whether the manager took it. Whatever goes wrong, there is a next turn."""
         try:
+            if self.leaving and not self.registered:
+                return False
             registration = self._instance.registration(self.address)
-            known = self.registered and registration.metadata == self._said
+            known = self.registered and _facts(registration) == self._said
             return await (self._beat() if known else self._register(registration))
         except CallFailed as error:
             self.refused = isinstance(error, ConnectFailed) and error.refused
@@ -150,7 +154,7 @@ class ManagerLink:
             return False
         if not self.registered:
             log.info("registered", manager=self._base, service_url=registration.service_url)
-        self.registered, self._said = True, registration.metadata
+        self.registered, self._said = True, _facts(registration)
         self._answered(answer, registration.status)
         return True
 
@@ -159,7 +163,7 @@ class ManagerLink:
         answer = await self._ask("heartbeat", beat)
         if answer.status == _UNKNOWN:
             self.registered = False
-            return await self._register(self._instance.registration(self.address))
+            return await self._turn()
         self.acknowledged = beat.status
         if answer.status != _OK:
             self._refusal(answer)
@@ -214,6 +218,10 @@ class ManagerLink:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+
+
+def _facts(registration: Registration) -> tuple[str, Any]:
+    return registration.service_url, registration.metadata
 
 
 def _batches(results: Iterable[FinishedTask]) -> Iterable[list[FinishedTask]]:

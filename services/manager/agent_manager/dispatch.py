@@ -78,6 +78,8 @@ class Dispatcher:
         self._waiting = Waiting()
         self._in_hand: set[Call] = set()
         self._held_calls = self._held_bytes = 0
+        self._held_of: dict[str, int] = {}
+        self._backlog_until: dict[str, float] = {}
         self._leaving = self._gave_up = False
         registry.subscribe(self._changed)
 
@@ -220,6 +222,8 @@ class Dispatcher:
             call.held_until = min(until, call.arrived_at + timing.hold_seconds)
         elif not (call.busy and wanted):
             return False
+        elif call.held_until is None:  # whoever comes while those held are worked off waits behind them
+            call.held_until = self._backlog_until.get(call.agent_id)
         return call.held_until is not None and self._clock() < call.held_until
 
     async def _held(self, call: Forward) -> Answer | None:
@@ -253,6 +257,12 @@ class Dispatcher:
 
     def _count_held(self, call: Forward, change: int) -> None:
         self._held_calls += change
+        held = self._held_of[call.agent_id] = self._held_of.get(call.agent_id, 0) + change
+        if held:
+            until = self._backlog_until.get(call.agent_id, 0.0)
+            self._backlog_until[call.agent_id] = max(until, call.held_until or 0.0)
+        else:
+            del self._held_of[call.agent_id], self._backlog_until[call.agent_id]
         self._held_bytes += change * len(call.body)
         self._counters.held(call.agent_id, change)
 
