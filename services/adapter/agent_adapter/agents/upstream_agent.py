@@ -1,15 +1,15 @@
 """An agent that is an HTTP service beside the adapter: it answers `POST /execute` by itself."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from agent_contract.problems import Problem
-from agent_contract.sse import Event, EventParser
+from agent_contract.sse import Event, EventParser, EventTooLarge
 from agent_contract.wire import ProblemState
 from msgspec import UNSET, Raw, UnsetType
 
@@ -18,11 +18,12 @@ from agent_adapter.agents.context import Context
 from agent_adapter.agents.encoding import MAX_RESULT_BYTES, checked
 from agent_adapter.agents.parameters import JsonSchema, Parameters, Unchecked
 from agent_adapter.errors import Rejected
-from agent_adapter.http_client import CallBroken, ConnectFailed, HttpClient, OpenAnswer
+from agent_adapter.http_client import AnswerTooLong, CallBroken, ConnectFailed, HttpClient, OpenAnswer
 
 _START_POLL_SECONDS: Final = 0.1
 _WATCH_SECONDS: Final = 1.0
 """How often it is looked whether the upstream still accepts connections."""
+_PROBLEM_BYTES: Final = 64 * 1024
 _BUSY: Final = (429, 503)
 _CALLERS_MISTAKE: Final = (400, 422)
 
@@ -43,6 +44,8 @@ class UpstreamAgent:
         self, url: str, client: HttpClient, on_change: Callable[[], None], schema: dict[str, Any] | None = None
     ) -> None:
         self._url = url.rstrip("/")
+        parts = urlsplit(url)
+        self._address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
         self._client = client
         self._on_change = on_change
         self._parameters: Parameters = JsonSchema(schema) if schema is not None else Unchecked()
@@ -66,8 +69,7 @@ class UpstreamAgent:
         """Stop watching; the upstream lives its own life."""
         if self._watcher is not None:
             self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await asyncio.wait([self._watcher])
         await self._client.close()
 
     def accept(self, parameters: dict[str, Any]) -> Any:  # noqa: ANN401  # as they came
@@ -89,6 +91,8 @@ class UpstreamAgent:
                 "POST", f"{self._url}/execute", headers=headers, body=body, timeout_seconds=None
             ) as answer:
                 return await self._result(answer, emit)
+        except AnswerTooLong as error:
+            raise Problem("result-too-large", f"the result has more than {MAX_RESULT_BYTES} bytes") from error
         except ConnectFailed as error:
             self._say(str(error))
             raise Problem("upstream-unreachable", str(error), headers={"Retry-After": "1"}, started=False) from error
@@ -97,7 +101,7 @@ class UpstreamAgent:
 
     async def _result(self, answer: OpenAnswer, emit: Emit) -> bytes:
         if answer.status >= 400:  # noqa: PLR2004  # where HTTP's errors begin
-            raise _failure(answer, await answer.read(MAX_RESULT_BYTES))
+            raise _failure(answer, await _problem_of(answer))
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             return await _relay(answer, emit)
         return _result_of(await answer.read(2 * MAX_RESULT_BYTES), answer.status)
@@ -108,15 +112,12 @@ class UpstreamAgent:
             self._say(None if await self._accepts() else f"{self._url} does not accept connections")
 
     async def _accepts(self) -> bool:
-        host, _, port = self._url.partition("://")[2].rpartition(":")
-        if not host:
-            host, port = port, "443" if self._url.startswith("https") else "80"
         try:
             async with asyncio.timeout(_WATCH_SECONDS):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                _, writer = await asyncio.open_connection(*self._address)
         except (OSError, TimeoutError):
             return False
-        writer.close()
+        writer.transport.abort()
         return True
 
     def _say(self, detail: str | None) -> None:
@@ -128,31 +129,48 @@ class UpstreamAgent:
 
 
 async def _relay(answer: OpenAnswer, emit: Emit) -> bytes:
-    parser = EventParser()
-    async for data in answer.chunks():
-        for event in parser.feed(data):
-            if event.event == "chunk":
-                await emit(event.data.encode())
-            elif event.event == "result":
-                return _result_of(event.data.encode(), answer.status)
-            elif event.event == "error":
-                raise _stream_failure(event)
+    async for event in _events(answer):
+        if event.event == "chunk":
+            await emit(_json(event.data.encode(), answer.status))
+        elif event.event == "result":
+            return _result_of(event.data.encode(), answer.status)
+        elif event.event == "error":
+            raise Problem("upstream-failed", f"the upstream's stream ended with {event.data[:500]}", upstreamStatus=200)
     return b""
 
 
-def _stream_failure(event: Event) -> Problem:
-    return Problem("upstream-failed", f"the upstream's stream ended with {event.data[:500]}", upstreamStatus=200)
+async def _events(answer: OpenAnswer) -> AsyncIterator[Event]:
+    parser = EventParser()
+    async for data in answer.chunks():
+        try:
+            events = parser.feed(data)
+        except EventTooLarge as error:
+            raise Problem("upstream-failed", str(error), upstreamStatus=answer.status) from error
+        for event in events:
+            yield event
+
+
+async def _problem_of(answer: OpenAnswer) -> bytes:
+    """Give the body of an error; one that does not end is no reason to lose the status."""
+    try:
+        return await answer.read(_PROBLEM_BYTES)
+    except CallBroken:
+        return b""
+
+
+def _json(text: bytes, status: int) -> bytes:
+    """Give the text back; raises Problem `upstream-failed` when it is not JSON."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        detail = f"the upstream's answer is not JSON: {error}"
+        raise Problem("upstream-failed", detail, upstreamStatus=status) from error
+    return text
 
 
 def _result_of(body: bytes, status: int) -> bytes:
     try:
-        msgspec.json.decode(body, type=Raw)
-    except msgspec.DecodeError as error:
-        raise Problem(
-            "upstream-failed", f"the upstream's answer is not JSON: {error}", upstreamStatus=status
-        ) from error
-    try:
-        result = msgspec.json.decode(body, type=_Result).result
+        result = msgspec.json.decode(_json(body, status), type=_Result).result
     except msgspec.ValidationError:
         return checked(body)
     return checked(body if isinstance(result, UnsetType) else bytes(result))
@@ -161,7 +179,7 @@ def _result_of(body: bytes, status: int) -> bytes:
 def _failure(answer: OpenAnswer, body: bytes) -> Exception:
     try:
         said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = None
     problem = said if isinstance(said, dict) else {}
     detail = str(problem.get("detail") or body[:500].decode(errors="replace") or f"status {answer.status}")
@@ -169,5 +187,6 @@ def _failure(answer: OpenAnswer, body: bytes) -> Exception:
         field = problem.get("field")
         return Rejected(detail, field if isinstance(field, str) else None)
     if answer.status in _BUSY:
-        return Problem("upstream-busy", detail, headers={"Retry-After": answer.headers.get("retry-after", "1")})
+        after = answer.headers.get("retry-after", "")
+        return Problem("upstream-busy", detail, headers={"Retry-After": after if after.isascii() and after else "1"})
     return Problem("upstream-failed", f"the upstream answered {answer.status}: {detail}", upstreamStatus=answer.status)
