@@ -6,27 +6,17 @@ Secrets are not here: `credentials` reads them, again and again, because they ro
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from agent_contract.config import Agent, ConfigurationFile, Runtime
-from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged, to_builtins
+from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged
+from agent_contract.variables import runtime_over
 from msgspec import Struct, UnsetType
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8080
 LOG_NAME: Final = "agent-manager.log"
-
-_VARIABLES: Final = {
-    "managerUrl": "MANAGER_URL",
-    "drainTimeoutSeconds": "DRAIN_TIMEOUT_SECONDS",
-    "logDirectory": "LOG_DIRECTORY",
-    "logLevel": "LOG_LEVEL",
-    "heartbeatIntervalSeconds": "HEARTBEAT_INTERVAL_SECONDS",
-    "registrationTtlSeconds": "REGISTRATION_TTL_SECONDS",
-}
-"""The variable of each key of `runtime` that has one."""
 
 
 class CommandLine(Struct, frozen=True):
@@ -71,7 +61,7 @@ def load(line: CommandLine, process: Mapping[str, str]) -> ManagerSettings:
 
     """
     file = _file(line, process)
-    runtime = _runtime(file, process)
+    runtime = runtime_over(file.runtime, process)
     ttl = runtime.registration_ttl_seconds
     return ManagerSettings(
         host=line.host or DEFAULT_HOST,
@@ -119,20 +109,6 @@ def _file(line: CommandLine, process: Mapping[str, str]) -> ConfigurationFile:
     if named:
         return load_file(Path(named))
     return load_file(DEFAULT_PATH) if DEFAULT_PATH.exists() else ConfigurationFile()
-
-
-def _runtime(file: ConfigurationFile, process: Mapping[str, str]) -> Runtime:
-    said = {key: _parsed(key, process[name], name) for key, name in _VARIABLES.items() if process.get(name)}
-    return msgspec.convert({**to_builtins(file.runtime), **said}, Runtime)
-
-
-def _parsed(key: str, text: str, variable: str) -> Any:  # noqa: ANN401  # the key's own type
-    """Give a variable's text as the type of its key; raises ConfigurationError with the variable's name."""
-    try:
-        checked = msgspec.convert({key: text}, Runtime, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(variable, f"{text!r}: {str(error).partition(' - at ')[0].lower()}") from error
-    return to_builtins(checked).get(key, text)
 
 
 def _port(line: CommandLine, manager_url: str | UnsetType) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from agent_manager.answers import Answer
 from agent_manager.records import Instance
@@ -36,5 +36,5 @@ class Forward(Struct, eq=False, kw_only=True):
     """Until when it may be held; None for a call that was not."""
     bound: bool = False
     """Its key belongs to an instance that cannot be reached now, or nobody can tell yet whether it does."""
-    asked: set[str] = field(default_factory=set)
+    asked: frozenset[str] = frozenset()
     """The instances that were asked for the idempotency key."""

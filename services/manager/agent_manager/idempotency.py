@@ -163,7 +163,7 @@ class Keys:
             if found is not None and not self.is_bound(call):
                 self._keep(call, _Sent(said.instance.instance_id, found, None, self._clock()))
             if said.ok or said.refused:
-                call.asked.add(said.instance.instance_id)
+                call.asked |= {said.instance.instance_id}
         return self.is_bound(call) or all(said.ok or said.refused for said in answers)
 
     def _answer(self, call: Forward, kept: Kept, body_digest: bytes | None) -> Answer:

@@ -1,6 +1,7 @@
 """From the settings to the exit code."""
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -59,6 +60,7 @@ async def _live(
     parts = Parts(settings, credentials)
     server = Server(application(parts.manager), sockets)
     loop, ordered = asyncio.get_running_loop(), asyncio.Event()
+    gc.freeze()  # what is there now stays: no collection looks through a hundred thousand objects of libraries again
     async with parts.running():
         await server.start()
         signals.obey(partial(loop.call_soon_threadsafe, ordered.set))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from agent_contract.asgi import Receive, Scope, Send
+from agent_contract.asgi import Scope
 from litestar import asgi, delete, get, patch, post
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -38,12 +38,7 @@ class Route(Struct, frozen=True):
     def build(self) -> Any:  # noqa: ANN401  # one of the framework's kinds of handler
         """Give the framework's handler of this route."""
         if self.raw:
-            handle = checked(self.method, self.who, self.handler)
-
-            async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-                await handle(scope, receive, send)
-
-            return asgi(self.path, copy_scope=False)(serve)
+            return asgi(self.path, copy_scope=False)(checked(self.method, self.who, self.handler))
         decorate = _DECORATORS[self.method]
         return decorate(self.path, status_code=self.status, guards=[_guard], opt={"who": self.who})(self.handler)
 
