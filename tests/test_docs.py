@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from agent_adapter.app import ROUTES as ADAPTER_ROUTES
-from agent_adapter.config import _RUNTIME, _SCALARS
+from agent_adapter.config import _SCALARS
 from agent_contract.config import Agent, Runtime
 from agent_contract.environment import SECRETS
 from agent_contract.problems import STATUS_OF
 from agent_contract.schema import schema_text
+from agent_contract.variables import RUNTIME_VARIABLES
 from agent_manager.app import TABLE as MANAGER_ROUTES
 from agent_manager.handlers.routes import Route
 from msgspec.structs import fields
@@ -60,7 +61,7 @@ def test_every_key_of_the_configuration_is_documented(section: type) -> None:
 def test_every_variable_is_documented() -> None:
     """A reader finds each environment variable in the table."""
     tls = {"MANAGER_TLS_KEY", "AGENT_TLS_KEY"}
-    known = {*_SCALARS.values(), *_RUNTIME.values(), *SECRETS} - tls
+    known = {*_SCALARS.values(), *RUNTIME_VARIABLES.values(), *SECRETS} - tls
     assert [name for name in sorted(known) if f"`{name}`" not in page("configuration.md")] == []
 
 

@@ -12,8 +12,8 @@ from agent_contract.environment import agent_environment, read_environment_file,
 from agent_contract.identity import is_agent_id
 from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged, to_builtins
 from agent_contract.tokens import read_tokens
+from agent_contract.variables import read_variable, runtime_over
 from msgspec import UNSET, UnsetType
-from msgspec.structs import fields
 
 _SCALARS: Final = {
     "name": "AGENT_NAME",
@@ -35,14 +35,6 @@ _SCALARS: Final = {
 }
 """The variable of each scalar key of an agent, but for `id`, `host` and `port`."""
 
-_RUNTIME: Final = {
-    "managerUrl": "MANAGER_URL",
-    "drainTimeoutSeconds": "DRAIN_TIMEOUT_SECONDS",
-    "logDirectory": "LOG_DIRECTORY",
-    "logLevel": "LOG_LEVEL",
-    "heartbeatIntervalSeconds": "HEARTBEAT_INTERVAL_SECONDS",
-    "registrationTtlSeconds": "REGISTRATION_TTL_SECONDS",
-}
 _WAYS_TO_RUN: Final = ("entryPoint", "command", "upstream")
 
 
@@ -104,7 +96,7 @@ def load(line: CommandLine, process: Mapping[str, str]) -> AdapterSettings:
         raise ConfigurationError("--agent", f"{agent_id!r} is not an agent id: lower case letters, digits and dashes")
     file, path = _file(line, process)
     place, agent, found = _agent(agent_id, file, line, process)
-    runtime = _runtime(file, process)
+    runtime = runtime_over(file.runtime, process)
     base = path.parent if path is not None else Path.cwd()
     required = bool(process.get("AGENT_ENVIRONMENT_FILE")) or (
         found is not None and found.environment_file is not UNSET
@@ -167,7 +159,7 @@ def _overridden(agent: Agent, line: CommandLine, process: Mapping[str, str]) -> 
     said: dict[str, Any] = {}
     for key, variable in _SCALARS.items():
         if process.get(variable):
-            said[key] = _parsed(Agent, key, process[variable], variable)
+            said[key] = read_variable(Agent, key, process[variable], variable)
     on_line = {"entryPoint": line.entry_point, "upstream": line.upstream, "command": list(line.command) or None}
     stated = {key: value for key, value in on_line.items() if value}
     if len(stated) > 1:
@@ -184,32 +176,12 @@ def _overridden(agent: Agent, line: CommandLine, process: Mapping[str, str]) -> 
         raise ConfigurationError("", f"bad command line: {error}") from error
 
 
-def _runtime(file: ConfigurationFile, process: Mapping[str, str]) -> Runtime:
-    said = {
-        key: _parsed(Runtime, key, process[variable], variable)
-        for key, variable in _RUNTIME.items()
-        if process.get(variable)
-    }
-    return msgspec.convert({**to_builtins(file.runtime), **said}, Runtime)
-
-
-def _parsed(section: type[msgspec.Struct], key: str, text: str, variable: str) -> Any:  # noqa: ANN401  # any scalar
-    """Give a variable's text as the type of its key; raises ConfigurationError with the variable's name."""
-    required = {"id": "x"} if section is Agent else {}
-    value: Any = None if text == "null" and key == "taskTimeoutSeconds" else text
-    try:
-        checked = msgspec.convert({**required, key: value}, section, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(variable, f"{text!r}: {str(error).partition(' - at ')[0].lower()}") from error
-    return next(getattr(checked, field.name) for field in fields(section) if field.encode_name == key)
-
-
 def _port(line: CommandLine, process: Mapping[str, str], agent: Agent) -> int:
     if line.port is not None:
         return line.port
     text = process.get("AGENT_PORT")
     if text:
-        return int(_parsed(Agent, "port", text, "AGENT_PORT"))
+        return int(read_variable(Agent, "port", text, "AGENT_PORT"))
     return int(_or(agent.port, files.DEFAULT_PORT))
 
 
