@@ -125,3 +125,14 @@ class SlowStart:
     async def execute(self, parameters: dict[str, Any]) -> Any:
         """Give the parameters back."""
         return parameters
+
+
+class FailedStart:
+    """An agent that cannot start."""
+
+    async def start(self) -> None:
+        """Fail."""
+        raise ConnectionError("no database")
+
+    async def execute(self, _: dict[str, Any]) -> None:
+        """Never run."""

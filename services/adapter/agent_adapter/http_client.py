@@ -8,7 +8,7 @@ CallFailed
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -94,7 +94,7 @@ class HttpClient:
             ) as response:
                 yield OpenAnswer(response)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            refused = isinstance(error, httpx.ConnectError) and "refused" in _cause(error).lower()
+            refused = any(isinstance(each, ConnectionRefusedError) for each in _causes(error))
             raise ConnectFailed(f"cannot connect to {url}: {_cause(error)}", refused=refused) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CallBroken(f"no answer from {url}: {_cause(error)}") from error
@@ -144,8 +144,17 @@ class OpenAnswer:
 
 
 def _cause(error: BaseException) -> str:
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # one of them is not None
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
-    return str(error) or type(error).__name__
+    """Give what the system said, else what the library did."""
+    *_, last = _causes(error)
+    said = next((each.strerror for each in _causes(error) if isinstance(each, OSError) and each.strerror), None)
+    return said or str(last) or type(last).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give the error and what led to it, however often the libraries between have wrapped it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        if isinstance(seen, BaseExceptionGroup):
+            yield from seen.exceptions
+        seen = seen.__cause__ or seen.__context__

@@ -1,0 +1,331 @@
+"""What an instance tells its manager: that it is there, how it is, what finished, that it goes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from agent_adapter.supervisor import Ending
+from agent_contract import __version__
+
+from tests.adapter.conftest import StartAdapter
+from tests.adapter.fake_manager import FakeManager, managing, orders, problem
+from tests.adapter.running_adapter import PATIENCE_SECONDS, RunningAdapter
+from tests.adapter.sample_agents import Gate
+
+Begin = Callable[..., Awaitable[RunningAdapter]]
+
+
+@pytest.fixture
+async def manager() -> AsyncIterator[FakeManager]:
+    """Give a manager."""
+    async with managing() as fake:
+        yield fake
+
+
+@pytest.fixture
+def begin(start: StartAdapter, manager: FakeManager) -> Begin:
+    """Give a starter of adapters that have this manager."""
+
+    def run(entry_point: str = "echo", *, process: dict[str, str] | None = None, **settings: Any) -> Any:
+        own = {"MANAGER_URL": manager.url, "HEARTBEAT_INTERVAL_SECONDS": "0.1", **(process or {})}
+        return start(entry_point, process=own, **settings)
+
+    return run
+
+
+async def test_it_registers_with_all_that_a_manager_shows(begin: Begin, manager: FakeManager) -> None:
+    """Id, URL, instance, state, and what `/info` says as metadata."""
+    adapter = await begin("typed", version="1.2", maxConcurrency=4)
+    word = await manager.told("register", lambda word: "parametersSchema" in word["metadata"])
+    info = (await adapter.client.get("/info")).json()
+    assert (word["id"], word["instanceId"]) == ("sample", info["instanceId"])
+    assert word["serviceUrl"] == f"http://127.0.0.1:{adapter.port}"
+    metadata = word["metadata"]
+    assert (metadata["version"], metadata["adapterVersion"], metadata["maxConcurrency"]) == ("1.2", __version__, 4)
+    assert metadata["parametersSchema"]["required"] == ["text"]
+    assert (await manager.told("register"))["status"] == "starting"
+
+
+async def test_it_registers_as_soon_as_it_listens(begin: Begin, manager: FakeManager) -> None:
+    """While its agent is still starting: the manager knows that it comes."""
+    adapter = await begin("SlowStart", wait=False)
+    assert (await manager.told("register"))["status"] == "starting"
+    assert adapter.lifecycle.state == "starting"
+    Gate.opened.set()
+    await manager.told("heartbeat", lambda beat: beat["status"] == "running")
+
+
+async def test_a_beat_says_how_it_is(begin: Begin, manager: FakeManager) -> None:
+    """What runs and waits, and the counters since its start."""
+    adapter = await begin("gated")
+    calls = [await adapter.post({})]
+    await adapter.in_hand(1)
+    calls.append(await adapter.post({}))
+    await adapter.in_hand(1, 1)
+    beat = await manager.told("heartbeat", lambda beat: beat["queued"] == 1)
+    assert (beat["running"], beat["current_task"], beat["drain"]) == (1, adapter.table.oldest_running, None)
+    Gate.opened.set()
+    for call in calls:
+        await call.answer()
+    beat = await manager.told("heartbeat", lambda beat: beat["totals"]["succeeded"] == 2)
+    assert (beat["running"], beat["queued"], beat["current_task"]) == (0, 0, None)
+
+
+async def test_the_manager_sets_the_pace(begin: Begin, manager: FakeManager) -> None:
+    """Beats come at the interval that it answers, +-10 %, not at the configured one."""
+    await begin(process={"HEARTBEAT_INTERVAL_SECONDS": "3600"})
+    await manager.told("heartbeat", lambda _: manager.routes().count("heartbeat") >= 5)
+
+
+async def test_a_change_of_state_is_told_at_once(begin: Begin, manager: FakeManager) -> None:
+    """Not at the next beat, which is an hour away."""
+    manager.usual = orders(interval=3600)
+    adapter = await begin("gated")
+    call = await adapter.post({})
+    await adapter.in_hand(1)
+    adapter.lifecycle.act("pause")
+    await manager.told("heartbeat", lambda beat: beat["status"] == "paused")
+    adapter.lifecycle.act("stop")
+    beat = await manager.told("heartbeat", lambda beat: beat["status"] == "stopping")
+    assert (beat["drain"]["reason"], len(beat["drain"]["blockers"])) == ("stop", 1)
+    adapter.lifecycle.reschedule(500)
+    await manager.told("heartbeat", lambda beat: (beat["drain"] or {}).get("remainingSeconds", 0) > 400)
+    adapter.lifecycle.call_off()
+    await manager.told("heartbeat", lambda beat: beat["status"] == "paused", since=len(manager.said) - 1)
+    Gate.opened.set()
+    await call.answer()
+
+
+async def test_it_registers_again_where_it_is_not_known(begin: Begin, manager: FakeManager) -> None:
+    """404 to a beat: the manager was restarted; it is told at once, and what it said before is sent back."""
+    manager.answers("heartbeat", problem(404, "unknown-instance"))
+    manager.answers("register", (200, orders("paused")))
+    adapter = await begin()
+    again = await manager.told("register", lambda word: word.get("desiredState") is not None)
+    assert again["desiredState"] == "paused"
+    assert adapter.lifecycle.state == "paused"
+
+
+async def test_only_the_first_answer_can_pause(begin: Begin, manager: FakeManager) -> None:
+    """A new process comes up paused where it is told so; nothing that a beat answers changes a state."""
+    manager.answers("register", (200, orders("running")))
+    manager.usual = orders("paused")
+    adapter = await begin()
+    await manager.told("heartbeat", lambda _: manager.routes().count("heartbeat") >= 3)
+    assert adapter.lifecycle.state == "running"
+
+
+async def test_it_never_runs_before_it_obeys_the_first_answer(begin: Begin, manager: FakeManager) -> None:
+    """`starting`, then `paused`: nobody can slip a task in between."""
+    manager.answers("register", (200, orders("paused")))
+    adapter = await begin(wait=False)
+    states: set[str] = set()
+
+    def note() -> bool:
+        states.add(adapter.lifecycle.state)
+        return adapter.lifecycle.state != "starting"
+
+    await adapter.until(note)
+    assert states == {"starting", "paused"}
+
+
+async def test_no_answer_resumes(begin: Begin, manager: FakeManager) -> None:
+    """Who was paused at the instance stays so, whatever the manager thinks the agent is to be."""
+    adapter = await begin()
+    adapter.lifecycle.act("pause")
+    count = manager.routes().count("heartbeat")
+    await manager.told("heartbeat", lambda _: manager.routes().count("heartbeat") >= count + 3)
+    assert adapter.lifecycle.state == "paused"
+
+
+async def test_stale_once_takes_a_new_id(begin: Begin, manager: FakeManager) -> None:
+    """409 `stale-instance`: it goes on under a new id."""
+    manager.answers("heartbeat", problem(409, "stale-instance"))
+    adapter = await begin()
+    first = await manager.told("register")
+    again = await manager.told("register", lambda word: word["instanceId"] != first["instanceId"])
+    assert again["serviceUrl"] == first["serviceUrl"]
+    assert (await adapter.client.get("/info")).json()["instanceId"] == again["instanceId"]
+    assert adapter.lifecycle.state == "running"
+
+
+async def test_stale_twice_leaves_with_an_error(begin: Begin, manager: FakeManager) -> None:
+    """Another process has this address: it drains, and the exit code says that something is wrong."""
+    adapter = await begin("gated")
+    call = await adapter.post({})
+    await adapter.in_hand(1)
+    manager.answers("heartbeat", problem(409, "stale-instance"))
+    manager.answers("register", problem(409, "stale-instance"))
+    await adapter.until(lambda: adapter.lifecycle.state == "stopping")
+    Gate.opened.set()
+    assert (await call.answer())[0] == 200
+    assert await adapter.ended() is Ending.FAILED
+    assert adapter.instance.supervisor.failure is not None
+    assert "another instance" in adapter.instance.supervisor.failure
+
+
+@pytest.mark.parametrize(
+    "trouble", [problem(409, "registration-conflict"), problem(403, "forbidden"), (500, {}), (200, ["?"]), (200, {})]
+)
+async def test_a_refusal_is_tried_again(begin: Begin, manager: FakeManager, trouble: tuple[int, Any]) -> None:
+    """For as long as it lives, and it serves meanwhile."""
+    manager.answers("register", trouble, trouble, trouble)
+    adapter = await begin()
+    assert adapter.lifecycle.state == "running"
+    assert (await adapter.execute({"a": 1})).status_code == 200
+    await manager.told("heartbeat")
+
+
+async def test_it_comes_up_without_its_manager_and_finds_it_later(start: StartAdapter) -> None:
+    """A refused connection is no reason to wait; retries find the manager when it is back."""
+    async with managing() as gone:
+        port = gone.port
+    adapter = await start(process={"MANAGER_URL": f"http://127.0.0.1:{port}", "HEARTBEAT_INTERVAL_SECONDS": "0.1"})
+    assert (await adapter.execute({"a": 1})).status_code == 200
+    async with managing(port) as back:
+        await back.told("heartbeat", lambda beat: beat["totals"]["succeeded"] == 1)
+
+
+async def test_a_manager_that_was_away_for_days_is_still_tried() -> None:
+    """The wait between two tries is bounded, however many there were (2 ** 2000 is no float)."""
+    from agent_adapter.manager_link import ManagerLink
+
+    link = ManagerLink(
+        "http://127.0.0.1:1",
+        ("127.0.0.1", 1),
+        None,  # type: ignore[arg-type]  # nothing is sent
+        None,  # type: ignore[arg-type]
+        token="",
+        interval=0.01,
+        on_answer=lambda: None,
+    )
+    for attempt in (1, 20, 2000, 10**6):
+        await asyncio.wait_for(link._pause(attempt), PATIENCE_SECONDS)
+
+
+async def test_a_silent_manager_delays_the_start_by_a_second(start: StartAdapter) -> None:
+    """It is `starting` until the first registration was answered or failed, at most 1 s."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        began = asyncio.get_running_loop().time()
+        adapter = await start(process={"MANAGER_URL": url})
+        assert 0.9 < asyncio.get_running_loop().time() - began < 3
+        assert adapter.lifecycle.state == "running"
+        adapter.lifecycle.act("stop")
+        began = asyncio.get_running_loop().time()
+        await adapter.ended()
+        assert asyncio.get_running_loop().time() - began < 1.5
+
+
+async def test_it_says_goodbye_before_its_listener_closes(begin: Begin, manager: FakeManager) -> None:
+    """`stopping` first, then what finished unfetched, then the last word; a call is still answered."""
+    adapter = await begin("gated")
+    Gate.opened.set()
+    task_id = (await adapter.execute({"a": 1}, prefer="respond-async", idempotency_key="k")).json()["taskId"]
+    await adapter.in_hand(0)
+    Gate.opened.clear()
+    call = await adapter.post({})
+    await adapter.in_hand(1)
+    answered: list[asyncio.Task[httpx.Response]] = []
+
+    def try_now(route: str) -> None:
+        if route == "unregister":
+            answered.append(asyncio.create_task(adapter.client.get("/health")))
+
+    manager.on_word = try_now
+    adapter.lifecycle.act("stop")
+    await manager.told("heartbeat", lambda beat: beat["status"] == "stopping")
+    Gate.opened.set()
+    await call.answer()
+    assert await adapter.ended() is Ending.STOPPED
+    routes = manager.routes()
+    assert routes[-2:] == ["results", "unregister"]
+    assert (await answered[0]).status_code == 200
+    results, last = manager.said[-2][1]["results"], manager.said[-1][1]
+    assert [(each["taskId"], each["key"], each["state"], each["result"]) for each in results] == [
+        (task_id, "k", "succeeded", {"a": 1})
+    ]
+    assert (last["reason"], last["totals"]["succeeded"]) == ("stop", 2)
+    drain = last["drain"]
+    assert (drain["reason"], drain["finishedTasks"], drain["cutTasks"]) == ("stop", 1, 0)
+    assert 0 < drain["durationSeconds"] < PATIENCE_SECONDS
+
+
+async def test_what_was_cut_is_handed_over_as_failed(begin: Begin, manager: FakeManager) -> None:
+    """Nothing that was accepted is simply gone."""
+    adapter = await begin("gated")
+    for number in range(2):
+        await adapter.execute({"n": number}, prefer="respond-async")
+    await adapter.in_hand(1, 1)
+    adapter.lifecycle.act("stop", 0)
+    await adapter.ended()
+    results, last = manager.said[-2][1]["results"], manager.said[-1][1]
+    found = sorted((each["state"], each["problem"]["code"], each["problem"]["started"]) for each in results)
+    assert found == [("failed", "drain-timeout", False), ("failed", "drain-timeout", True)]
+    assert (last["drain"]["cutTasks"], last["totals"]["interrupted"]) == (2, 2)
+
+
+async def test_large_results_are_handed_over_in_batches(begin: Begin, manager: FakeManager) -> None:
+    """None is lost, and no message is endless."""
+    adapter = await begin("large")
+    ids = {(await adapter.execute({"characters": 3 << 20}, prefer="respond-async")).json()["taskId"] for _ in range(5)}
+    await adapter.in_hand(0)
+    adapter.lifecycle.act("stop")
+    await adapter.ended()
+    batches = [word["results"] for route, word in manager.said if route == "results"]
+    assert len(batches) > 1
+    assert {each["taskId"] for batch in batches for each in batch} == ids
+
+
+async def test_a_manager_that_does_not_take_the_last_word_holds_nobody(begin: Begin, manager: FakeManager) -> None:
+    """Its refusal is logged, the process goes."""
+    adapter = await begin()
+    manager.answers("results", (500, {}))
+    manager.answers("unregister", (500, {}))
+    await adapter.execute({}, prefer="respond-async")
+    await adapter.in_hand(0)
+    adapter.lifecycle.act("stop")
+    assert await adapter.ended() is Ending.STOPPED
+
+
+async def test_a_start_that_fails_is_said(begin: Begin, manager: FakeManager) -> None:
+    """The manager forgets it at once; there was no drain, and the process ends with 1."""
+    adapter = await begin("FailedStart", wait=False)
+    assert await adapter.ended() is Ending.FAILED
+    last = manager.said[-1]
+    assert (last[0], last[1]["reason"], last[1]["drain"]) == ("unregister", "failed", None)
+
+
+async def test_every_word_carries_the_first_token(begin: Begin, manager: FakeManager) -> None:
+    """The others are accepted, never sent."""
+    adapter = await begin(process={"MANAGER_TOKEN": "new,old"})
+    adapter.lifecycle.act("stop")
+    await adapter.ended()
+    assert {headers["x-manager-token"] for headers in manager.headers} == {"new"}
+
+
+async def test_each_address_of_the_name_is_a_manager_of_its_own(
+    start: StartAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both hear all of it, and the first word of either is obeyed; one that is away holds nobody."""
+    from agent_adapter import heartbeat
+
+    async with managing() as first, managing() as second:
+        second.answers("register", (200, orders("running")))
+        addresses = [("127.0.0.1", manager.port) for manager in (first, second)] + [("127.0.0.1", 9)]
+        monkeypatch.setattr(heartbeat, "resolve", lambda _: addresses)
+        adapter = await start(process={"MANAGER_URL": "http://managers.test:8080"})
+        for manager in (first, second):
+            await manager.told("heartbeat", lambda beat: beat["status"] == "running")
+        adapter.lifecycle.act("stop")
+        await adapter.ended()
+        for manager in (first, second):
+            assert manager.routes()[-1] == "unregister"
+            assert {headers["host"] for headers in manager.headers} == {"managers.test:8080"}
