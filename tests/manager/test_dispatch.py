@@ -5,9 +5,8 @@ import asyncio
 import pytest
 from agent_contract.identity import is_uuid
 from agent_contract.problems import Problem
-from agent_manager.agent_client import CallTimedOut, ConnectionLost
 
-from tests.manager.fake_adapter import Call, never_answer
+from tests.manager.fake_adapter import Call
 from tests.manager.manager_rig import ALL, ManagerRig
 
 
@@ -158,60 +157,6 @@ async def test_a_failure_of_work_that_began_is_not_tried_elsewhere(rig: ManagerR
     answer = await rig.execute()
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert sum(len(adapter.calls) for adapter in adapters) == 1
-
-
-async def test_a_call_whose_connection_ends_is_unknown_and_not_repeated(rig: ManagerRig) -> None:
-    """It may have been worked on; the client gets its task's id to ask for."""
-    adapters = [await rig.adapter(), await rig.adapter()]
-    for adapter in adapters:
-
-        async def drop(call: Call) -> None:
-            call.adapter.drop_connections()
-
-        adapter.execute = drop
-    answer = await rig.execute()
-    assert answer.status_code == 502
-    problem = answer.json()
-    assert (problem["code"], problem["outcome"]) == ("outcome-unknown", "unknown")
-    assert problem["taskId"] == answer.headers["x-task-id"]
-    assert "started" not in problem
-    assert sum(len(adapter.calls) for adapter in adapters) == 1
-
-
-async def test_a_call_lost_in_silence_is_a_504(rig: ManagerRig) -> None:
-    """The prober gives a call up of which nothing was heard for a TTL; the connection itself never ended."""
-    adapter = await rig.adapter()
-    adapter.execute = never_answer
-    call = asyncio.create_task(rig.execute())
-    await adapter.arrival()
-    (in_hand,) = rig.instance(adapter).calls
-    in_hand.abort(CallTimedOut("nothing was heard"))
-    answer = await call
-    assert (answer.status_code, answer.json()["code"]) == (504, "outcome-unknown")
-
-
-async def test_a_call_whose_instance_was_replaced_is_unknown(rig: ManagerRig) -> None:
-    """Another life at the URL means that the one with the call is gone."""
-    adapter = await rig.adapter()
-    adapter.execute = never_answer
-    call = asyncio.create_task(rig.execute())
-    await adapter.arrival()
-    (in_hand,) = rig.instance(adapter).calls
-    in_hand.abort(ConnectionLost("another life answers"))
-    assert (await call).status_code == 502
-
-
-async def test_a_garbled_answer_is_unknown(rig: ManagerRig) -> None:
-    """What came cannot be handed on, and the work may have been done."""
-    adapter = await rig.adapter()
-
-    async def garble(call: Call) -> None:
-        call.send.__self__.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n")  # type: ignore[attr-defined]
-        call.adapter.drop_connections()
-
-    adapter.execute = garble
-    answer = await rig.execute()
-    assert (answer.status_code, answer.json()["code"]) == (502, "outcome-unknown")
 
 
 async def test_an_unknown_agent_is_told_so(rig: ManagerRig) -> None:

@@ -11,7 +11,7 @@ async def test_a_newcomer_waits_behind_the_calls_that_are_held(rig: ManagerRig) 
     old = await rig.adapter()
     await rig.unregister(old)
     waiting = [asyncio.create_task(rig.execute()) for _ in range(2)]
-    await rig.until(lambda: rig.manager.dispatcher._held_calls == 2)
+    await rig.until(lambda: rig.manager.dispatcher.held_calls == 2)
     place, release = asyncio.Semaphore(1), asyncio.Event()
 
     async def one_at_a_time(arrived: Call) -> None:
@@ -28,7 +28,7 @@ async def test_a_newcomer_waits_behind_the_calls_that_are_held(rig: ManagerRig) 
     await new.arrival(2)
     newcomer = asyncio.create_task(rig.execute())
     await new.arrival(3)
-    await rig.until(lambda: rig.manager.dispatcher._held_calls == 2)
+    await rig.until(lambda: rig.manager.dispatcher.held_calls == 2)
     release.set()
     assert [answer.status_code for answer in await asyncio.gather(*waiting, newcomer)] == [200, 200, 200]
     await new.stop()
@@ -39,7 +39,7 @@ async def test_nobody_waits_once_the_calls_that_were_held_are_worked_off(rig: Ma
     old = await rig.adapter()
     await rig.unregister(old)
     waiting = asyncio.create_task(rig.execute())
-    await rig.until(lambda: rig.manager.dispatcher._held_calls == 1)
+    await rig.until(lambda: rig.manager.dispatcher.held_calls == 1)
     new = await rig.adapter()
     assert (await waiting).status_code == 200
     new.execute = lambda arrived: arrived.refuse("at-capacity")

@@ -20,7 +20,7 @@ async def brief() -> AsyncIterator[ManagerRig]:
 
 async def held(rig: ManagerRig, count: int = 1) -> None:
     """Wait until so many calls are held."""
-    await rig.until(lambda: rig.manager.dispatcher._held_calls == count)
+    await rig.until(lambda: rig.manager.dispatcher.held_calls == count)
 
 
 async def going(adapter: FakeAdapter, rig: ManagerRig) -> None:
@@ -208,7 +208,7 @@ async def test_held_calls_are_shown(rig: ManagerRig) -> None:
 
 async def test_more_calls_than_may_wait_are_answered_at_once(rig: ManagerRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded."""
-    monkeypatch.setattr("agent_manager.dispatch.MAX_HELD_CALLS", 1)
+    monkeypatch.setattr("agent_manager.held_calls.MAX_HELD_CALLS", 1)
     await rig.adapter(status="starting")
     first = call(rig)
     await held(rig)

@@ -184,7 +184,7 @@ async def test_a_young_manager_waits_until_it_knows_every_instance() -> None:
     async with running_manager(old=False, heartbeat_interval_seconds=1) as rig:
         early = await rig.adapter()
         waiting = asyncio.create_task(keyed(rig))
-        await rig.until(lambda: rig.manager.dispatcher._held_calls == 1)
+        await rig.until(lambda: rig.manager.dispatcher.held_calls == 1)
         late = await FakeAdapter("echo").start()
         late.keys["k"] = "first-task"
         await rig.register(late)

@@ -8,24 +8,23 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from agent_contract.asgi import Disconnected
 from agent_contract.problems import Problem
 
 from agent_manager.agent_client import AgentClient, Call, CallError, CallTimedOut, ConnectFailed, ConnectionLost
 from agent_manager.answers import TASK_ID, Answer, of_problem, outcome_unknown, relayed, unavailable
+from agent_manager.doubts import Doubts
 from agent_manager.forward import Forward
+from agent_manager.held_calls import HeldCalls
 from agent_manager.holding import Absences, held_until
 from agent_manager.idempotency import Keys, Place
 from agent_manager.records import Instance
 from agent_manager.registry import Registry
 from agent_manager.task_places import TaskPlaces
-from agent_manager.waiting import Waiting
 
-MAX_HELD_CALLS: Final = 10_000
-MAX_HELD_BYTES: Final = 256 * 1024 * 1024
-"""Bounds of what waits in memory; a call beyond them is not held."""
 _LOOK_SECONDS: Final = 1.0
 """How often a held call tries again by itself: a place may have become free that this manager did not fill."""
+_LOOK_IN_DOUBT_SECONDS: Final = 0.05
+"""The same while an instance that lost a call is probed: that it answers again is no change that wakes anybody."""
 _GOING: Final = frozenset(("stopping", "starting"))
 _LAST_RESORT: Final = ("paused", "starting", "stopping", "running", "stopped")
 _NOT_CONNECTED: Final = "connect-failed"
@@ -75,18 +74,21 @@ class Dispatcher:
         self._places = places
         self._counters = counters
         self._clock = clock
-        self._waiting = Waiting()
+        self._held = HeldCalls(counters.held)
+        self._doubts = Doubts(clock)
         self._in_hand: set[Call] = set()
-        self._held_calls = self._held_bytes = 0
-        self._held_of: dict[str, int] = {}
-        self._backlog_until: dict[str, float] = {}
         self._leaving = self._gave_up = False
         registry.subscribe(self._changed)
 
     @property
     def idle(self) -> bool:
         """Whether no call is in hand or held."""
-        return not self._in_hand and not self._held_calls
+        return not self._in_hand and not self._held.count
+
+    @property
+    def held_calls(self) -> int:
+        """How many calls are held."""
+        return self._held.count
 
     async def execute(self, call: Forward) -> Answer:
         """Give the answer to a call; whoever gets a stream reads it or closes it.
@@ -99,13 +101,13 @@ class Dispatcher:
             return of_problem(unavailable("the manager is leaving"), task_id=call.task_id)
         answer = await self._round(call)
         if answer is None and self._may_hold(call):
-            answer = await self._held(call)
+            answer = await self._held_answer(call)
         return answer or await self._last_word(call)
 
     def stop_holding(self) -> None:
         """Answer every held call now: the manager leaves."""
         self._leaving = True
-        self._waiting.wake_everyone()
+        self._held.waiting.wake_everyone()
 
     def give_up(self) -> None:
         """End every call in hand: their clients get `outcome-unknown`, for the work may go on without the manager.
@@ -133,6 +135,11 @@ class Dispatcher:
             if instance is None:
                 return None
             tried.add(instance.instance_id)
+            if self._doubts and self._doubts.about(instance):
+                call.went_at, call.bound = self._clock(), found is instance
+                if call.bound:
+                    return None
+                continue
             answer = await self._try(instance, call)
             if answer is not None:
                 return answer
@@ -172,7 +179,7 @@ class Dispatcher:
     def _release(self, instance: Instance, request: Call) -> None:
         instance.calls.discard(request)
         self._in_hand.discard(request)
-        self._waiting.wake_first(instance.agent_id)
+        self._held.waiting.wake_first(instance.agent_id)
 
     def _lost(self, instance: Instance, call: Forward, request: Call, error: CallError) -> Answer | None:
         """Give the answer to a call whose instance gave none; None when it was never sent."""
@@ -184,6 +191,8 @@ class Dispatcher:
             call.failed_try = _NOT_CONNECTED
             self._keys.not_begun(call, refused=False)
             return None
+        self._client.close_idle(instance.origin)  # those to a process that is being killed end one after the other
+        self._doubts.begin(instance)
         self._keys.ended(call, lost=True)
         task_id = self._keys.task_of(call)
         self._remember(task_id.encode(), instance)
@@ -223,58 +232,38 @@ class Dispatcher:
         elif not (call.busy and wanted):
             return False
         elif call.held_until is None:  # whoever comes while those held are worked off waits behind them
-            call.held_until = self._backlog_until.get(call.agent_id)
+            call.held_until = self._held.backlog_until(call.agent_id)
         return call.held_until is not None and self._clock() < call.held_until
 
-    async def _held(self, call: Forward) -> Answer | None:
+    async def _held_answer(self, call: Forward) -> Answer | None:
         """Try again whenever something changed, for as long as the call may be held."""
-        if self._held_calls >= MAX_HELD_CALLS or self._held_bytes + len(call.body) > MAX_HELD_BYTES:
+        if not self._held.has_room_for(call):
             return None
-        self._count_held(call, 1)
+        self._held.enter(call)
         left = asyncio.ensure_future(call.left())
         try:
             while self._may_hold(call):
                 if self._leaving:
                     return of_problem(unavailable("the manager is leaving"), task_id=call.task_id)
-                await self._wait(call, left)
+                look = _LOOK_IN_DOUBT_SECONDS if self._doubts else _LOOK_SECONDS
+                await self._held.wait(call, left, min(look, (call.held_until or 0.0) - self._clock()))
                 answer = await self._round(call)
                 if answer is not None:
                     return answer
             return None
         finally:
             left.cancel()
-            self._count_held(call, -1)
-
-    async def _wait(self, call: Forward, left: asyncio.Future[None]) -> None:
-        seconds = min(_LOOK_SECONDS, (call.held_until or 0.0) - self._clock())
-        waiter = self._waiting.enter(call.agent_id)
-        try:
-            await asyncio.wait((waiter, left), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._waiting.leave(call.agent_id, waiter)
-        if left.done():
-            raise Disconnected
-
-    def _count_held(self, call: Forward, change: int) -> None:
-        self._held_calls += change
-        held = self._held_of[call.agent_id] = self._held_of.get(call.agent_id, 0) + change
-        if held:
-            until = self._backlog_until.get(call.agent_id, 0.0)
-            self._backlog_until[call.agent_id] = max(until, call.held_until or 0.0)
-        else:
-            del self._held_of[call.agent_id], self._backlog_until[call.agent_id]
-        self._held_bytes += change * len(call.body)
-        self._counters.held(call.agent_id, change)
+            self._held.leave(call)
 
     def _changed(self, agent_id: str) -> None:
         """Wake those that wait for this agent if it can take calls now, or will not soon."""
-        if agent_id not in self._waiting:
+        if agent_id not in self._held.waiting:
             return
         record = self._registry.find(agent_id)
         absence = self._absences.of(agent_id)
         until = held_until(record, self._registry.timing, began_at=self._registry.started_at, absence=absence)
         if until is None:
-            self._waiting.wake_all(agent_id)
+            self._held.waiting.wake_all(agent_id)
 
     # --- when nobody took it ---
 
