@@ -139,6 +139,21 @@ def test_watching_a_drain_on_a_terminal_redraws_in_place(manager: FakeManager) -
     assert (code, "Traceback" in rest) == (130, False)
 
 
+def test_a_drain_on_a_narrow_terminal_has_its_tasks_ids_whole(manager: FakeManager) -> None:
+    """They are what `--cancel` takes; an instance that cannot be asked has its line too."""
+    task_id = "01a20fd0-91aa-766e-8fba-e3093f4f3cec"
+    answer = drain({**READING, "taskId": task_id, "progress": {"fraction": 0.5, "message": "reading " * 20}})
+    answer["instances"].append({"instanceId": "i-2", "error": {"code": "unavailable", "detail": "no answer"}})
+    manager.on("GET", DRAIN, answer)
+    narrow = {"COLUMNS": "80"}
+    with running("get", "drain", "executor", "-w", manager=manager.url, terminal=True, variables=narrow) as watch:
+        text = watch.until("i-2 could not be asked: no answer")
+    assert "i-1 signal, 1m35s left (till 12:05:00Z), eta 40s" in text
+    (row,) = [line for line in text.splitlines() if task_id in line]
+    assert "50% reading" in row
+    assert "ada" in row
+
+
 def log_line(second: int, message: str) -> str:
     """Give a line as adapters log it."""
     time = f"2026-01-01T12:00:{second:02}.000Z"

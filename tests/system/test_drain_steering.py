@@ -144,7 +144,7 @@ async def test_a_drain_is_watched_in_a_terminal_extended_cut_by_one_and_called_o
     assert len(set(ages)) == 4
 
     watch = ("get", "drain", "watched", "-w")
-    with running(*watch, manager=crew.manager_url, terminal=True, variables={"COLUMNS": "200"}) as table:
+    with running(*watch, manager=crew.manager_url, terminal=True, variables={"COLUMNS": "80"}) as table:
         text = await asyncio.to_thread(table.until, "watched: 1 of 1 draining, 4 in hand")
         text = await asyncio.to_thread(table.until, ids[3])
         assert all(task_id in text for task_id in ids)

@@ -147,6 +147,16 @@ def _held(held: Held) -> tuple[str, ...]:
     )
 
 
+def _blocker(blocker: Blocker) -> tuple[str, ...]:
+    return (
+        text(blocker.task_id),
+        duration(blocker.age_seconds),
+        duration(blocker.eta_seconds),
+        progress(blocker.progress),
+        text(blocker.caller),
+    )
+
+
 AGENTS: Final = Kind(
     ("NAME", "READY", "STATE", "TASKS", "QUEUED", "RESTARTS", "VERSION", "AGE", "PROBLEM"),
     ("DESIRED", "SOURCES", "TITLE", "DETAIL"),
@@ -163,3 +173,4 @@ TASKS: Final = Kind(
 DRAINS: Final = Kind(
     ("INSTANCE", "REASON", "DEADLINE", "REMAINING", "TASK", "AGE", "PROGRESS", "ETA", "CALLER"), ("SAFE",), _held
 )
+BLOCKERS: Final = Kind(("TASK", "AGE", "ETA", "PROGRESS", "CALLER"), (), _blocker)
