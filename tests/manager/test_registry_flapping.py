@@ -1,5 +1,7 @@
 """An agent that comes and goes: bounded changes of routing, and a listing that says so."""
 
+from typing import Literal
+
 import pytest
 from agent_contract.config import Agent
 
@@ -73,14 +75,24 @@ def test_flag_falls_a_minute_after_the_last_loss(stage: Stage) -> None:
     assert stage.agent("a").flapping is None
 
 
-def test_ordered_restarts_are_no_flaps(stage: Stage) -> None:
-    """Fifty rolling restarts through the manager route as ever."""
+@pytest.mark.parametrize("reason", ["restart", "signal"])
+def test_ordered_restarts_are_no_flaps(stage: Stage, reason: Literal["restart", "signal"]) -> None:
+    """Fifty restarts by the manager, or by signals of the platform, route as ever: each drained and took its leave."""
     for number in range(1, 51):
         stage.register(f"a{number}", URL)
         assert stage[f"a{number}"].routable
         stage.pass_time(1)
-        stage.beat(f"a{number}", "stopping", drain=drain(0, "restart"))
-        stage.unregister(f"a{number}", report(reason="restart"))
+        stage.beat(f"a{number}", "stopping", drain=drain(0, reason))
+        stage.unregister(f"a{number}", report(reason=reason))
+    assert stage.agent("a").problem is None
+
+
+def test_leaving_in_order_without_a_beat_before_is_no_flap(stage: Stage) -> None:
+    """The last word alone says that it was told to leave: an idle instance is gone before its beat is read."""
+    for number in range(1, 11):
+        stage.register(f"a{number}", URL)
+        assert stage[f"a{number}"].routable
+        stage.unregister(f"a{number}", report(reason="signal"))
     assert stage.agent("a").problem is None
 
 

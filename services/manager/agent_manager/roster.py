@@ -21,6 +21,8 @@ from agent_manager.liveness import Liveness
 from agent_manager.records import AgentRecord, Instance, Observation, Timing
 
 _FLAPPING = f"it was lost {DOWNS} times within {WITHIN_SECONDS:g} s: called again when steady for {STEADY_SECONDS:g} s"
+_ORDERED = ("restart", "signal")
+"""Why an instance drains that is to be back: a restart through the manager, or a platform that replaces it."""
 
 
 class Roster:
@@ -89,7 +91,8 @@ class Roster:
             self.fleet.retire(instance.instance_id)
         self.fleet.remove(instance, now)
         self.liveness.forget(instance)
-        if instance.reachable:
+        report = departure.drain
+        if instance.reachable and not (report is not None and report.reason in _ORDERED):
             self.lose(instance, now)
         instance.platform_state, instance.said_state = None, "stopped"
         level: Level = "info" if reason == "unregistered" else "warning"
@@ -115,8 +118,8 @@ class Roster:
             self.publish(record, now)
 
     def lose(self, instance: Instance, now: float) -> None:
-        """Count a loss against its address, unless it is restarting by order."""
-        if instance.drain is not None and instance.drain.reason == "restart":
+        """Count a loss against its address, unless it leaves by an order, the manager's or the platform's."""
+        if instance.drain is not None and instance.drain.reason in _ORDERED:
             return
         if self.slots.down(instance.agent_id, instance.origin, now):
             record = self.fleet.agents[instance.agent_id]
