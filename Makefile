@@ -48,7 +48,8 @@ images: ## build agent-manager:dev, agent-adapter:dev and agent-examples:dev
 	@$(IMAGE) -f Dockerfile.adapter --target examples -t agent-examples:dev .
 
 test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests (TEST_PROFILE=full for all of them)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --ignore tests/containers
+	@$(if $(filter full,$(TEST_PROFILE)),$(BIN)/pytest -n 0 tests/containers)
 
 COMPOSE := docker-compose.yml deploy/compose/closed.yaml
 
