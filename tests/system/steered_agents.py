@@ -68,6 +68,14 @@ async def work(parameters: dict[str, Any], context: Context) -> dict[str, Any]:
     return {"number": parameters.get("number")}
 
 
+async def turn(parameters: dict[str, Any]) -> int:
+    """Mark the number when it is its turn, wait for the gate if it has one, and give the number back."""
+    mark(parameters, str(parameters["number"]))
+    if "gate" in parameters:
+        await opened(parameters, 1)
+    return int(parameters["number"])
+
+
 def watch(parameters: dict[str, Any], context: Context) -> None:
     """Look in a thread whether the task was cancelled, and mark it."""
     context.report_progress(0.25, "watching")
