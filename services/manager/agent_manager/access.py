@@ -96,12 +96,11 @@ class Access:
         return Caller(agent_id=own)
 
     def _client(self, who: Who, headers: Headers) -> Caller:
-        credentials = self._credentials
+        if not self._credentials.closes_client_routes:
+            return NOBODY
         scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
         given = secret.strip() if scheme.lower() == b"bearer" else b""
-        key = credentials.key_of(given) if given else None
-        if not credentials.closes_client_routes:
-            return NOBODY
+        key = self._credentials.key_of(given) if given else None
         if not given:
             raise self._unauthenticated("missing", "this route needs Authorization: Bearer and an API key", "Bearer")
         if key is None:

@@ -7,10 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from agent_manager.access import FailureReason
 from agent_manager.departures import Departure, Outcome, Reason
+from agent_manager.metrics.forwards import BUCKETS, Forwards
 from agent_manager.metrics.gauges import Gauges
 from agent_manager.registry import Registry
 
-BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 ACTIONS: Final = ("pause", "resume", "stop", "restart", "start")
 ActionOutcome = Literal["succeeded", "failed"]
 PURGES: Final[tuple[Reason, ...]] = ("replaced", "expired", "mass-loss", "withdrawn")
@@ -27,7 +27,9 @@ class Metrics:
         self._known: set[str] = set()
         self._held: dict[str, int] = {}
         self._drained: dict[str, list[int]] = {}
-        self._forwards = self._counter("forward_requests", "Calls answered, by status.", "agent", "code")
+        self._forwards = Forwards()
+        self.forwarded = self._forwards.count
+        """Count a call that was answered: agent (empty for an unknown one), status, seconds."""
         self._retries = self._counter("forward_retries", "Tries after one that began no work.", "agent", "reason")
         self.registrations = self._counter("registrations", "Registrations taken.")
         self._purged = self._counter("instances_purged", "Instances dropped without a last word, by why.", "reason")
@@ -36,24 +38,11 @@ class Metrics:
         self._counter("watch_restarts", "Times that a watch began again.", "namespace", "reason")
         self._drains = self._counter("drains", "Drains that ended, by what became of the work.", "agent", "outcome")
         self._cut = self._counter("drain_tasks_cut", "Tasks that a drain's deadline cut.", "agent")
-        self._forward_seconds = self._histogram("forward_duration_seconds", "How long calls took.")
         self._drain_seconds = self._histogram("drain_duration_seconds", "How long drains took.")
-        self._forward_children: dict[tuple[str, int], Counter] = {}
-        self._seconds_children: dict[str, Histogram] = {}
         self._begin_at_zero()
+        self.registry.register(self._forwards)
         self.registry.register(Gauges(registry, self._held, self.cut_ratio, __version__))
         registry.departed.append(self.departed)
-
-    def forwarded(self, agent_id: str, code: int, seconds: float) -> None:
-        """Count a call that was answered; `agent_id` is empty for an unknown agent."""
-        counter = self._forward_children.get((agent_id, code))
-        if counter is None:
-            counter = self._forward_children[agent_id, code] = self._forwards.labels(agent_id, str(code))
-        counter.inc()
-        histogram = self._seconds_children.get(agent_id)
-        if histogram is None:
-            histogram = self._seconds_children[agent_id] = self._forward_seconds.labels(agent_id)
-        histogram.observe(seconds)
 
     def retried(self, agent_id: str, reason: str) -> None:
         """Count a try after one that began no work."""
@@ -97,8 +86,7 @@ class Metrics:
         """Let the series of agents that came since start at 0: a counter born at 1 never shows an increase."""
         for agent_id in self._agents.keys() - self._known:
             self._known.add(agent_id)
-            self._forwards.labels(agent_id, "200")
-            self._forward_seconds.labels(agent_id)
+            self._forwards.show(agent_id)
             self._cut.labels(agent_id)
             self._drain_seconds.labels(agent_id)
             for reason in RETRY_REASONS:
