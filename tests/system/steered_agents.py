@@ -18,6 +18,13 @@ def mark(parameters: dict[str, Any], word: str) -> None:
         file.write(f"{word}\n")
 
 
+def enter(parameters: dict[str, Any]) -> None:
+    """Write the number into the book that the parameters name: what ran twice stands there twice."""
+    if "book" in parameters:
+        with Path(parameters["book"]).open("a") as book:
+            book.write(f"{parameters['number']}\n")
+
+
 def gate(parameters: dict[str, Any], number: int) -> Path:
     """Give the file that the test makes when this chunk may come."""
     return Path(f"{parameters['gate']}{number}")
@@ -55,6 +62,7 @@ async def quiet(parameters: dict[str, Any]) -> AsyncIterator[str]:
 
 async def work(parameters: dict[str, Any], context: Context) -> dict[str, Any]:
     """Report, take so many seconds, and give the number back; marks tell that it began, and how it ended."""
+    enter(parameters)
     context.report_progress(0.25, f"number {parameters.get('number')}")
     seconds, marks = parameters.get("seconds", 0), parameters.get("marks")
     if marks:
@@ -87,5 +95,6 @@ def watch(parameters: dict[str, Any], context: Context) -> None:
 
 async def hold(parameters: dict[str, Any]) -> dict[str, Any]:
     """Hold the interpreter for so many seconds, as C code does that never releases it."""
+    enter(parameters)
     ctypes.PyDLL(None).usleep(int(parameters.get("seconds", 0) * 1_000_000))
     return {"number": parameters.get("number")}

@@ -21,6 +21,9 @@ def say(task_id: str, **word: Any) -> None:
 
 def run(task_id: str, parameters: dict[str, Any]) -> None:
     """Do what the parameters say."""
+    if "book" in parameters:
+        with Path(parameters["book"]).open("a") as book:
+            book.write(f"{parameters['number']}\n")
     if parameters.get("die"):
         os._exit(7)
     for number in range(parameters.get("chunks", 0)):

@@ -52,6 +52,11 @@ class Tap:
                     bodies.append(json.loads(asked[request.end() : request.end() + int(length[1])]))
         return bodies
 
+    def forget(self) -> None:
+        """Forget what was asked so far."""
+        for asked in self._asked:
+            asked.clear()
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = asyncio.current_task()
         assert line is not None
