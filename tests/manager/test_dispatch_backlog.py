@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.manager.fake_adapter import Call, FakeAdapter
-from tests.manager.manager_rig import ManagerRig
+from tests.manager.manager_rig import ManagerRig, running_manager
 
 
 async def test_a_newcomer_waits_behind_the_calls_that_are_held(rig: ManagerRig) -> None:
@@ -34,14 +34,16 @@ async def test_a_newcomer_waits_behind_the_calls_that_are_held(rig: ManagerRig) 
     await new.stop()
 
 
-async def test_nobody_waits_once_the_calls_that_were_held_are_worked_off(rig: ManagerRig) -> None:
-    """A full agent is a full agent again: the client hears so at once."""
-    old = await rig.adapter()
-    await rig.unregister(old)
-    waiting = asyncio.create_task(rig.execute())
-    await rig.until(lambda: rig.manager.dispatcher.held_calls == 1)
-    new = await rig.adapter()
-    assert (await waiting).status_code == 200
-    new.execute = lambda arrived: arrived.refuse("at-capacity")
-    async with asyncio.timeout(0.5):
+async def test_nobody_waits_for_longer_than_those_that_were_held() -> None:
+    """When their time is over a full agent is a full agent again: the client hears so at once."""
+    async with running_manager(hold_seconds=0.5) as rig:
+        old = await rig.adapter()
+        await rig.unregister(old)
+        waiting = asyncio.create_task(rig.execute())
+        await rig.until(lambda: rig.manager.dispatcher.held_calls == 1)
+        new = await rig.adapter()
+        assert (await waiting).status_code == 200
+        new.execute = lambda arrived: arrived.refuse("at-capacity")
         assert (await rig.execute()).json()["code"] == "at-capacity"
+        async with asyncio.timeout(0.3):
+            assert (await rig.execute()).json()["code"] == "at-capacity"

@@ -22,7 +22,6 @@ class HeldCalls:
         self.count = 0
         self._bytes = 0
         self._on_change = on_change
-        self._of: dict[str, int] = {}
         self._backlog_until: dict[str, float] = {}
 
     def has_room_for(self, call: Forward) -> bool:
@@ -30,21 +29,21 @@ class HeldCalls:
         return self.count < MAX_HELD_CALLS and self._bytes + len(call.body) <= MAX_HELD_BYTES
 
     def backlog_until(self, agent_id: str) -> float | None:
-        """Give until when those that are held now may be, so that newcomers wait behind them; None: none is held."""
+        """Give until when those that an absence held might be, so that newcomers wait behind them; None: none was.
+
+        Also when none of them is held any more: they then fill the agent's own queue, and it takes a while to empty.
+        """
         return self._backlog_until.get(agent_id)
 
     def enter(self, call: Forward) -> None:
         """Count a call in."""
-        self._of[call.agent_id] = self._of.get(call.agent_id, 0) + 1
-        until = self._backlog_until.get(call.agent_id, 0.0)
-        self._backlog_until[call.agent_id] = max(until, call.held_until or 0.0)
+        if not call.bound:
+            until = self._backlog_until.get(call.agent_id, 0.0)
+            self._backlog_until[call.agent_id] = max(until, call.held_until or 0.0)
         self._changed(call, 1)
 
     def leave(self, call: Forward) -> None:
         """Count a call out."""
-        self._of[call.agent_id] -= 1
-        if not self._of[call.agent_id]:
-            del self._of[call.agent_id], self._backlog_until[call.agent_id]
         self._changed(call, -1)
 
     async def wait(self, call: Forward, left: asyncio.Future[None], seconds: float) -> None:
