@@ -65,8 +65,9 @@ class Stack:
         return ran.stdout
 
     def scale(self, service: str, replicas: int) -> None:
-        """Have so many containers of a service, and wait until they are healthy."""
-        self.run("up", "--detach", "--wait", "--no-deps", "--no-build", "--scale", f"{service}={replicas}", service)
+        """Have so many containers of a service, and wait until they are healthy. To compose, `--scale` is a change."""
+        scale = ("--no-recreate", "--scale", f"{service}={replicas}")
+        self.run("up", "--detach", "--wait", "--no-deps", "--no-build", *scale, service)
 
     def containers(self, service: str) -> list[Any]:
         """Give the containers of a service, also those that ended, by their names."""
@@ -105,14 +106,13 @@ class ManagerClient:
         """Close every connection."""
         await self.http.aclose()
 
-    async def execute(self, agent: str, headers: dict[str, str] | None = None, /, **parameters: object) -> httpx.Response:
+    async def execute(self, agent: str, **parameters: object) -> httpx.Response:
         """Call an agent."""
-        path = f"/api/agent-services/{agent}/execute"
-        return await self.http.post(path, json={"parameters": parameters}, headers=headers or {})
+        return await self.http.post(f"/api/agent-services/{agent}/execute", json={"parameters": parameters})
 
-    async def steps(self, *steps: dict[str, object], headers: dict[str, str] | None = None) -> httpx.Response:
+    async def steps(self, *steps: dict[str, object]) -> httpx.Response:
         """Have the executor run these steps."""
-        return await self.execute("executor", headers, steps=list(steps))
+        return await self.execute("executor", steps=list(steps))
 
     async def agent(self, agent: str) -> dict[str, Any]:
         """Give an agent as it is listed."""

@@ -84,4 +84,3 @@ def test_no_dashboard_is_edited_where_it_would_be_lost() -> None:
         dashboard = json.loads(path.read_text())
         assert dashboard["editable"] is False
         assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
-

@@ -9,6 +9,7 @@ import pytest
 from agent_contract import __version__
 
 ROOT = Path(__file__).parent.parent.parent
+TMPFS = {"/tmp": "size=64m"}  # noqa: S108  # the place of the container, not of this machine
 BASE = "python:3.13-slim"
 OURS = ("agent-manager:dev", "agent-adapter:dev", "agent-examples:dev")
 MEGABYTE = 1_000_000
@@ -97,7 +98,7 @@ def test_the_image_of_the_docs_is_an_agent_that_works(images: Any, tmp_path: Pat
         assert text is not None
         (tmp_path / name).write_text(text[1])
     image, _ = images.images.build(path=str(tmp_path), rm=True)
-    container = images.containers.run(image.id, detach=True, read_only=True, tmpfs={"/tmp": ""}, cap_drop=["ALL"])
+    container = images.containers.run(image.id, detach=True, read_only=True, tmpfs=TMPFS, cap_drop=["ALL"])
     try:
         code = (
             "import time, http.client\n"

@@ -26,22 +26,22 @@ async def under_load(client: ManagerClient, story: Story) -> Load:
     await load.during(story)
     load.assert_steady()
     assert load.failures() == []
-    assert len({answer.headers["x-task-id"] for answer in load.answers}) == load.begun
+    assert len({reply.headers["x-task-id"] for reply in load.replies}) == load.begun
     assert await client.metric("agent_manager_forward_requests_total", agent="executor") - before == load.begun
     assert await client.metric("agent_manager_drain_tasks_cut_total", agent="executor") == cut
     return load
 
 
 async def test_twenty_restarts_of_all_containers_at_once_lose_nothing(client: ManagerClient, stack: Stack) -> None:
-    """`docker compose restart executor` takes both containers down together: calls wait for them."""
+    """`docker compose restart executor` takes both containers down together: calls wait until they are back."""
     before = {one["instanceId"] for one in await client.instances("executor")}
 
     async def story() -> None:
         for _ in range(RESTARTS):
             await asyncio.to_thread(stack.run, "restart", "executor")
+            await client.until_running("executor", 2)
 
     await under_load(client, story)
-    await client.until_running("executor", 2)
     assert before & {one["instanceId"] for one in await client.instances("executor")} == set()
 
 
@@ -56,7 +56,7 @@ async def test_scaling_up_and_down_loses_nothing(client: ManagerClient, stack: S
 
     load = await under_load(client, story)
     assert await client.metric("agent_manager_drains_total", agent="executor", outcome="clean") - clean == 4
-    assert len({answer.headers["x-agent-instance"] for answer in load.answers}) > 3
+    assert len({reply.headers["x-agent-instance"] for reply in load.replies}) > 3
 
 
 async def test_a_rollout_replaces_every_container_and_loses_nothing(client: ManagerClient, stack: Stack) -> None:
@@ -89,11 +89,11 @@ async def test_a_rollout_to_something_that_does_not_run_leaves_the_old_ones_serv
 
 
 async def test_a_stop_drains_the_work_in_hand(client: ManagerClient, stack: Stack) -> None:
-    """Tasks of 1, 3 and 5 s finish, new calls are held or refused meanwhile, the listing says stopping, the code is 0."""
+    """Tasks of 1, 3 and 5 s finish, the listing says stopping meanwhile, and the exit code is 0."""
     tasks = [asyncio.create_task(client.steps({"wait": seconds})) for seconds in (1, 3, 5)]
 
     async def all_run() -> bool:
-        return sum(one["running"] for one in await client.instances("executor")) == 3
+        return [one["running"] for one in await client.instances("executor")] in ([1, 2], [2, 1])
 
     await client.until(all_run, "the three tasks run")
     stopping = asyncio.create_task(asyncio.to_thread(stack.run, "stop", "executor"))
@@ -109,9 +109,7 @@ async def test_a_stop_drains_the_work_in_hand(client: ManagerClient, stack: Stac
     assert (await client.execute("planner", goal="count the words of README.md")).status_code == 200
 
 
-async def test_a_stop_through_the_manager_lasts_and_start_is_the_platforms(
-    client: ManagerClient, stack: Stack
-) -> None:
+async def test_a_stop_through_the_manager_lasts_and_start_is_the_platforms(client: ManagerClient, stack: Stack) -> None:
     """The containers exit 0 and are not started again; the manager says what to type, and that works."""
     path = "/api/agent-services/planner/action"
     assert (await client.http.post(path, json={"action": "stop"})).status_code == 202
@@ -130,7 +128,7 @@ def _rollout(stack: Stack, *files: Path, **settings: str) -> "subprocess.Complet
     environment = dict(os.environ)
     environment["COMPOSE_FILE"] = ":".join([*(stack.compose.compose_file_name or []), *map(str, files)])
     environment |= dict(line.split("=", 1) for line in stack.environment.read_text().splitlines())
-    command = [ROOT / "deploy" / "compose" / "rollout", "executor"]
+    command = [str(ROOT / "deploy" / "compose" / "rollout"), "executor"]
     return subprocess.run(
         command, cwd=ROOT, check=False, capture_output=True, text=True, env={**environment, **settings}
     )

@@ -12,6 +12,7 @@ import pytest
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
+TMPFS = {"/tmp": "size=64m"}  # noqa: S108  # the place of the container, not of this machine
 IMAGES = {
     "adapter": ("agent-examples:dev", {"AGENT_ID": "executor", "AGENT_HOST": "0.0.0.0"}, []),
     "manager": ("agent-manager:dev", {}, ["--host", "0.0.0.0", "--insecure"]),
@@ -24,7 +25,7 @@ START_UP_SECONDS = 2.0
 def container(engine: Any, image: str, environment: dict[str, str], command: list[str]) -> Iterator[Any]:
     """Create a container, not started yet, with the ports of adapter and manager published; remove it at the end."""
     made = engine.containers.create(
-        image, command, environment=environment, read_only=True, tmpfs={"/tmp": ""}, cap_drop=["ALL"],
+        image, command, environment=environment, read_only=True, tmpfs=TMPFS, cap_drop=["ALL"],
         ports={"8100/tcp": ("127.0.0.1", None), "8080/tcp": ("127.0.0.1", None)},
     )  # fmt: skip
     try:
