@@ -1,6 +1,7 @@
 """The hot paths beside something real, in one run, as ratios: `make bench`.
 
 - forwarding: 32 connections call an agent through the manager, and through nginx, with the same backend behind both;
+  nginx once as it comes, with a new connection for each call, and once tuned to keep its connections to the backend;
 - adapter: 32 connections call the adapter's echo, and a raw ASGI echo on uvicorn.
 
 Each pair is measured in turn, several times, and the medians are compared: on a shared machine only the ratio means
@@ -51,6 +52,10 @@ server {{ listen 127.0.0.1:{port};
   location = /info {{ return 200 '{{"id":"bench","instanceId":"{instance}"}}'; }}
   location / {{ return 200 '{answer}'; }} }}
 """
+PLAIN_PROXY = """
+server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://127.0.0.1:{backend}; }} }}
+"""
+"""nginx as it comes: a new connection to the backend for each call."""
 PROXY = """
 upstream backend {{ server 127.0.0.1:{backend}; keepalive 64; keepalive_requests 100000000; }}
 server {{ listen 127.0.0.1:{port};
@@ -121,12 +126,14 @@ def compare(name: str, ours: str, reference: str, directory: Path) -> None:
 
 def forwarding(directory: Path) -> None:
     """Compare the manager with nginx in front of the same backend."""
-    backend, proxy, manager = free_port(), free_port(), free_port()
+    backend, plain, kept, manager = free_port(), free_port(), free_port(), free_port()
     _nginx(directory, "backend", BACKEND.format(port=backend, answer=ANSWER, instance=INSTANCE))
-    _nginx(directory, "proxy", PROXY.format(port=proxy, backend=backend))
+    _nginx(directory, "plain", PLAIN_PROXY.format(port=plain, backend=backend))
+    _nginx(directory, "kept", PROXY.format(port=kept, backend=backend))
     with (
         running(["nginx", "-c", f"{directory}/backend.conf"], f"http://127.0.0.1:{backend}/status", directory),
-        running(["nginx", "-c", f"{directory}/proxy.conf"], f"http://127.0.0.1:{proxy}/status", directory),
+        running(["nginx", "-c", f"{directory}/plain.conf"], f"http://127.0.0.1:{plain}/status", directory),
+        running(["nginx", "-c", f"{directory}/kept.conf"], f"http://127.0.0.1:{kept}/status", directory),
         running(
             [sys.executable, "-m", "agent_manager", "--port", str(manager)],
             f"http://127.0.0.1:{manager}/health",
@@ -135,8 +142,11 @@ def forwarding(directory: Path) -> None:
         ),
     ):
         base = f"http://127.0.0.1:{manager}/api/agent-services"
-        _post(f"{base}/register", {"id": "bench", "serviceUrl": f"http://127.0.0.1:{backend}", "instanceId": INSTANCE})
-        compare("forwarding / nginx", f"{base}/bench/execute", f"http://127.0.0.1:{proxy}/execute", directory)
+        service = {"id": "bench", "serviceUrl": f"http://127.0.0.1:{backend}", "instanceId": INSTANCE}
+        _post(f"{base}/register", {**service, "status": "running"})
+        ours = f"{base}/bench/execute"
+        compare("forwarding / nginx", ours, f"http://127.0.0.1:{plain}/execute", directory)
+        compare("forwarding / nginx, kept", ours, f"http://127.0.0.1:{kept}/execute", directory)
 
 
 def adapter(directory: Path) -> None:
