@@ -36,10 +36,14 @@ async def test_twenty_restarts_of_all_containers_at_once_lose_nothing(client: Ma
     """`docker compose restart executor` takes both containers down together: calls wait until they are back."""
     before = {one["instanceId"] for one in await client.instances("executor")}
 
+    async def nobody_waits() -> bool:
+        return await client.metric("agent_manager_held_requests", agent="executor") == 0
+
     async def story() -> None:
         for _ in range(RESTARTS):
             await asyncio.to_thread(stack.run, "restart", "executor")
             await client.until_running("executor", 2)
+            await client.until(nobody_waits, "those who waited are served")
 
     await under_load(client, story)
     assert before & {one["instanceId"] for one in await client.instances("executor")} == set()
