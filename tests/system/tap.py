@@ -23,7 +23,7 @@ class Tap:
         self._target_port = target_port
         self._loses = loses
         self._asked: list[bytearray] = []
-        self._lines: set[asyncio.Task[None]] = set()
+        self._lines: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self.lost = 0
 
     async def __aenter__(self) -> Self:
@@ -38,9 +38,10 @@ class Tap:
     ) -> None:
         """Cut every line."""
         self._server.close()
-        for line in self._lines:
-            line.cancel()
-        await asyncio.gather(*self._lines, return_exceptions=True)
+        for writers in self._lines.values():
+            for writer in writers:
+                writer.transport.abort()
+        await asyncio.gather(*self._lines)
 
     def posted(self, path: str) -> list[dict[str, Any]]:
         """Give the JSON bodies that were posted to a path, in the order of each line."""
@@ -60,17 +61,25 @@ class Tap:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = asyncio.current_task()
         assert line is not None
-        self._lines.add(line)
+        ends = self._lines[line] = [writer]
         try:
-            await self._line(reader, writer)
+            target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            ends.append(target_writer)
+            await self._line(reader, writer, target_reader, target_writer)
         except OSError:
             pass  # either side has gone: so does the other
         finally:
-            self._lines.discard(line)
-            writer.transport.abort()
+            del self._lines[line]
+            for end in ends:
+                end.transport.abort()
 
-    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+    async def _line(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        target_reader: asyncio.StreamReader,
+        target_writer: asyncio.StreamWriter,
+    ) -> None:
         asked = bytearray()
         self._asked.append(asked)
         executes = False
@@ -98,4 +107,3 @@ class Tap:
             for one in both:
                 one.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            target_writer.close()

@@ -65,7 +65,9 @@ async def test_all_tasks_are_listed_by_agent_and_state(crew: Fleet) -> None:
     assert shown["agent"] == "listed-a"
     drain = (await crew.client.get("/api/agent-services/listed-a/drain")).json()["instances"][0]
     assert [blocker["progress"] for blocker in drain["blockers"]] == [shown["progress"], None]
-    await crew.client.delete(running)
+    for place, began in ((queued, False), (running, True)):
+        await crew.client.delete(place)
+        assert (await reached(crew, place, "cancelled"))["problem"]["started"] is began
 
 
 @pytest.mark.parametrize("made_of", ["coroutine", "thread", "command", "isolated"])
