@@ -51,7 +51,7 @@ def stack(images: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
 @pytest.fixture
 async def client(stack: Stack) -> AsyncIterator[ManagerClient]:
     """Give a client of a project that is whole: one planner, one retriever, two executors, all running."""
-    stack.run("up", "--detach", "--wait", "--no-build", "--no-recreate")
+    stack.run("up", "--detach", "--no-build", "--no-recreate")
     async with stack.client() as calling:
         for agent, count in (("planner", 1), ("retriever", 1), ("executor", 2)):
             await calling.until_running(agent, count)
