@@ -1,5 +1,6 @@
 """The adapter as its handlers see it: the parts of one instance, held together."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,3 +23,5 @@ class Adapter:
     views: Views
     metrics: Metrics
     clock: Callable[[], float]
+    leaving: asyncio.Event
+    """Set when the process goes: streams that have no end of their own end then."""

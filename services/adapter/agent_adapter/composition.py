@@ -61,7 +61,7 @@ class Instance:
             task_timeout_seconds=settings.task_timeout_seconds,
         )
         views = Views(settings, identity, lifecycle, table, agent, wall=wall, totals=metrics.totals, told=self._told)
-        adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock)
+        adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock, asyncio.Event())
         self.adapter = adapter
         self.server = Server(application(adapter), sockets)
         self.supervisor = Supervisor(adapter, identity, self.server)

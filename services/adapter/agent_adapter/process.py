@@ -33,8 +33,8 @@ _THREADS: Final = 8
 """For the adapter's own blocking work: the manager's name, log tails."""
 _LINGER_SECONDS: Final = 0.05
 """How long agent threads may take to notice that the process ends; then it ends without them."""
-_LAST_STEP_SECONDS: Final = 1.0
-"""For exit handlers, and for log lines that nobody reads: a full pipe or a hung handler must not hold the process."""
+_LAST_STEPS_SECONDS: Final = 1.0
+"""For exit handlers and log lines that nobody reads: neither a hung handler nor a full pipe may hold the process."""
 
 log = structlog.stdlib.get_logger("agent_adapter")
 
@@ -68,9 +68,7 @@ def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> 
     # Never closed: closing waits for agent code that does not end, and the process goes anyway.
     end = asyncio.Runner(loop_factory=new_event_loop).run(_live(settings, identity, sockets, signals))
     if end.ending is Ending.RESTART:
-        signals.block()
-        if not signals.came:  # one that came behind the last look at the drain is still the last word
-            _restart(end, directory, original, output)
+        _restart(end, directory, original, output, signals)
     _leave(0 if end.ending is not Ending.FAILED else 1, end, output)
 
 
@@ -98,8 +96,15 @@ def _sockets(settings: AdapterSettings, given: str) -> list[socket.socket]:
     return [listening for listening in kept if listening is not None] or listen(settings.host, settings.port)
 
 
-def _restart(end: _End, directory: str, original: Mapping[str, str], output: logs.LogOutput) -> NoReturn:
-    """Become a new process with the same command line, PID and listening sockets; exit 1 when that fails."""
+def _restart(
+    end: _End, directory: str, original: Mapping[str, str], output: logs.LogOutput, signals: Signals
+) -> NoReturn:
+    """Become a new process with the same command line, PID and listening sockets; exit 1 when that fails.
+
+    A signal is never lost: one that came before the exec ends this process, one that comes later is kept for the next
+    by the kernel. That holds for the main thread alone, so the last look is behind the end of our other threads.
+    """
+    signals.block()
     log.info("restarting", pid=os.getpid())
     _last_steps(end, atexit._run_exitfuncs, output.close)  # noqa: SLF001  # an exec runs none of them
     environment = {**original, SOCKET_VARIABLE: ",".join(map(str, end.sockets))}
@@ -109,6 +114,8 @@ def _restart(end: _End, directory: str, original: Mapping[str, str], output: log
             subprocess.Popen(command, env=dict(original), cwd=directory)  # noqa: S603  # our own command line
             os._exit(0)
         os.chdir(directory)
+        if signals.came:
+            os._exit(0)
         os.execve(sys.executable, command, environment)  # noqa: S606  # our own command line
     except OSError as error:
         print(f"agent-adapter: cannot restart: {error.strerror}", file=sys.stderr)  # noqa: T201  # the log is closed
@@ -132,12 +139,12 @@ def _leave(code: int, end: _End, output: logs.LogOutput) -> NoReturn:
 
 
 def _last_steps(end: _End, *steps: Callable[[], Any]) -> None:
-    """Do each step, unless it takes too long."""
+    """Do the steps, each unless those before it have used up the time."""
+    give_up = min(time.monotonic() + _LAST_STEPS_SECONDS, end.leave_by)
     for step in steps:
-        seconds = min(_LAST_STEP_SECONDS, max(_LINGER_SECONDS, end.leave_by - time.monotonic()))
         thread = threading.Thread(target=step, daemon=True)
         thread.start()
-        thread.join(seconds)
+        thread.join(max(_LINGER_SECONDS, give_up - time.monotonic()))
 
 
 def _exit(message: str, code: int) -> NoReturn:

@@ -206,6 +206,7 @@ class Supervisor:
     async def _give_last_answers(self, end: float) -> None:
         if self._restarts:
             self.successor_sockets = self._server.detach_all()
+        self._adapter.leaving.set()
         try:
             async with asyncio.timeout_at(_loop_time(end)):
                 await self._server.leave(keep_listening=bool(self.successor_sockets))

@@ -131,9 +131,9 @@ class Views:
         return TaskList([self.task(task, whole=False) for task in islice(found, limit)])
 
     def unfetched(self) -> list[FinishedTask]:
-        """Give what ended and was not fetched, and what an idempotency key may still ask for."""
-        wanted = (task for task in self._table.ended if not task.fetched or task.key is not None)
-        return [self._finished(task) for task in wanted if not task.result_dropped]
+        """Give what ended and was not fetched, or may still be asked for by its key, in the order of its end."""
+        wanted = [task for task in self._table.ended if not task.fetched or task.key is not None]
+        return [self._finished(task) for task in reversed(wanted) if not task.result_dropped]
 
     def retry_after(self, task: Task) -> str:
         """Give the whole seconds after which it is worth asking for this task again."""

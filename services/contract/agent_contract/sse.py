@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -77,6 +77,26 @@ async def with_heartbeat(
         await asyncio.wait([pump])
         if not pump.cancelled():
             pump.exception()  # seen: a reader that left does not care
+
+
+async def ended_by(event: asyncio.Event, source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Give what `source` gives until `event` is set, so that a stream without an end of its own ends in order."""
+    ended = asyncio.ensure_future(event.wait())
+    waited_for: set[asyncio.Future[Any]] = {ended}
+    try:
+        while not ended.done():
+            coming: asyncio.Future[bytes | None] = asyncio.ensure_future(anext(source, None))
+            waited_for = {ended, coming}
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+            item = coming.result() if coming.done() else None
+            if item is None:
+                return
+            yield item
+    finally:
+        for each in waited_for:
+            each.cancel()
+        await asyncio.wait(waited_for)
+        await source.aclose()
 
 
 async def _pump(source: AsyncIterator[bytes], queue: asyncio.Queue[bytes | None]) -> None:

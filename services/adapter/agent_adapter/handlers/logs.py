@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from agent_contract.http_connection import FOLLOWER
 from agent_contract.problems import Problem
-from agent_contract.sse import STREAM_HEADERS, encode_event, with_heartbeat
+from agent_contract.sse import STREAM_HEADERS, encode_event, ended_by, with_heartbeat
 from agent_contract.tail import follow, read_tail
 from litestar import Response, get
 from litestar.datastructures import State
@@ -36,4 +36,5 @@ async def logs(request: AnyRequest, state: State) -> Response[dict[str, list[str
         async for line in follow(path, lines):
             yield encode_event("line", msgspec.json.encode(line))
 
-    return Stream(with_heartbeat(events()), headers={name.decode(): value.decode() for name, value in STREAM_HEADERS})
+    stream = ended_by(adapter.leaving, with_heartbeat(events()))
+    return Stream(stream, headers={name.decode(): value.decode() for name, value in STREAM_HEADERS})
