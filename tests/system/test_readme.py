@@ -65,10 +65,11 @@ def test_a_call_of_the_readme_gives_what_stands_there(manager_port: int, command
     ran = subprocess.run(
         ["bash", "-c", command.replace(":8080", f":{manager_port}")], check=True, capture_output=True, text=True
     )
-    assert _comparable(json.loads(ran.stdout)) == _comparable(json.loads(shown))
+    assert comparable(json.loads(ran.stdout)) == comparable(json.loads(shown))
 
 
-def _comparable(answer: dict[str, Any]) -> dict[str, Any]:
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """Give an answer without what differs from call to call."""
     assert set(VARYING) < set(answer)
     for passage in answer["result"].get("passages", []):
         del passage["score"]
