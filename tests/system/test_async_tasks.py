@@ -1,6 +1,7 @@
 """Tasks that nobody waits for on a connection: found anywhere, cancelled, finished or cut by a drain, never gone."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,19 @@ async def test_deleting_a_task_reaches_the_code_that_works_on_it(crew: Fleet, tm
     await marked(crew, marks, "began", "cancelled")
     again = await crew.client.delete(place)
     assert (again.status_code, again.json()["code"]) == (409, "already-ended")
+
+
+@pytest.mark.skipif(os.environ.get("TEST_PROFILE") != "full", reason="waits 5 s for a child: TEST_PROFILE=full")
+async def test_a_command_that_ignores_the_message_gets_a_signal(crew: Fleet) -> None:
+    """Its caller is told at once; the next call meets a new process, and is not lost with the old one."""
+    await start_command(crew, "deaf", AGENT_MAX_CONCURRENCY="2")
+    place = await accept(crew, "deaf", deaf=True)
+    await reached(crew, place, "running")
+    assert (await crew.client.delete(place)).status_code == 202
+    assert (await reached(crew, place, "cancelled"))["problem"]["code"] == "agent-cancelled"
+    async with asyncio.timeout(8):
+        answer = await crew.execute("deaf", number=1)
+    assert (answer.status_code, answer.json()["result"]) == (200, {"number": 1})
 
 
 async def test_a_stop_lets_queued_tasks_finish_and_their_results_outlive_the_instance(crew: Fleet) -> None:
