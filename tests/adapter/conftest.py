@@ -1,17 +1,19 @@
 """What the adapter's tests share."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.adapter.fake_manager import FakeManager, managing
 from tests.adapter.hand_clock import HandClock
 from tests.adapter.running_adapter import RunningAdapter, running
 from tests.adapter.sample_agents import Gate
 
 StartAdapter = Callable[..., Any]
+Begin = Callable[..., Awaitable[RunningAdapter]]
 
 
 @pytest.fixture
@@ -35,3 +37,21 @@ async def start(tmp_path: Path) -> AsyncIterator[StartAdapter]:
             return adapter
 
         yield run
+
+
+@pytest.fixture
+async def manager() -> AsyncIterator[FakeManager]:
+    """Give a manager."""
+    async with managing() as fake:
+        yield fake
+
+
+@pytest.fixture
+def begin(start: StartAdapter, manager: FakeManager) -> Begin:
+    """Give a starter of adapters that have this manager."""
+
+    def run(entry_point: str = "echo", *, process: dict[str, str] | None = None, **settings: Any) -> Any:
+        own = {"MANAGER_URL": manager.url, "HEARTBEAT_INTERVAL_SECONDS": "0.1", **(process or {})}
+        return start(entry_point, process=own, **settings)
+
+    return run
