@@ -20,6 +20,7 @@ async def test_all_that_agent_code_says_is_logged_with_its_task(launch: Launch, 
     """`print`, standard logging, the context's logger, from a thread too; one JSON object a line, twice the same."""
     adapter = await launch("sample:speak")
     task_id = (await adapter.execute({"word": "ü\u2028"})).json()["taskId"]
+    await adapter.said("from a thread")
     said = {line["message"]: line for line in adapter.lines if line.get("task_id") == task_id}
     expected = {
         "by print ü\u2028": ("info", "print"),
@@ -36,11 +37,12 @@ async def test_all_that_agent_code_says_is_logged_with_its_task(launch: Launch, 
 
 
 async def test_a_childs_stderr_is_logged(launch: Launch) -> None:
-    """Each line of it."""
+    """Each line of it, with the task's id as long as there is only one."""
     adapter = await launch("child.py")
-    await adapter.execute({"say": "thinking\nhard"})
-    assert (await adapter.said("thinking"))["logger"] == "child"
-    await adapter.said("hard")
+    task_id = (await adapter.execute({"say": "thinking\nhard"})).json()["taskId"]
+    for word in ("thinking", "hard"):
+        line = await adapter.said(word)
+        assert (line["logger"], line["task_id"]) == ("child", task_id)
 
 
 async def test_the_tail_is_served(launch: Launch) -> None:

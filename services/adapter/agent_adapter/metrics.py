@@ -6,7 +6,7 @@ from typing import Final
 from agent_contract import __version__
 from agent_contract.wire import Totals
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -58,7 +58,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Give the page of `GET /metrics`."""
-        return generate_latest(self.registry)
+        return generate_latest(_WithoutCreated(self.registry))
 
     def _ended(self, task: Task) -> None:
         if task.outcome == "refused":
@@ -70,6 +70,18 @@ class Metrics:
         if task.started_at is not None:
             self._duration.observe(task.duration_seconds)
             self._queue_duration.observe(task.started_at - task.created_at)
+
+
+class _WithoutCreated(Collector):
+    """The metrics without the library's `_created` series: they are none of the promised ones."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
 
 
 class _Gauges(Collector):

@@ -21,6 +21,8 @@ _CRASHES: Final = 3
 _CRASH_WINDOW_SECONDS: Final = 60.0
 _FIRST_BACKOFF_SECONDS: Final = 0.1
 _LONGEST_BACKOFF_SECONDS: Final = 10.0
+_MOST_DOUBLINGS: Final = 16
+"""Then the longest has long been the bound; a program may be missing for days."""
 _SETTLED_SECONDS: Final = 1.0
 """A child that has lived so long, or said something, is there: its predecessor's crash is no longer a problem."""
 
@@ -156,7 +158,7 @@ class ChildKeeper:
 
     async def _next_child(self, attempt: int) -> Child:
         while True:
-            longest = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**attempt)
+            longest = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(attempt, _MOST_DOUBLINGS))
             await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # jitter, not a secret
             try:
                 child = await self._spawn()

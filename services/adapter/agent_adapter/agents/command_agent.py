@@ -106,8 +106,9 @@ class CommandAgent:
         self._not_understood(excerpt, Problem("result-too-large", f"the result has more than {MAX_RESULT_BYTES} bytes"))
 
     def note(self, line: bytes) -> None:
-        """Log a line of the child's stderr."""
-        structlog.stdlib.get_logger("child").info(line.decode(errors="replace").rstrip())
+        """Log a line of the child's stderr; whose it is is known when only one task is in the child."""
+        facts = {"task_id": next(iter(self._tasks))} if len(self._tasks) == 1 else {}
+        structlog.stdlib.get_logger("child").info(line.decode(errors="replace").rstrip(), **facts)
 
     def bereaved(self) -> None:
         """Fail what was in the child."""
