@@ -97,6 +97,7 @@ def test_the_image_of_the_docs_is_an_agent_that_works(images: Any, tmp_path: Pat
         text = re.search(rf"^`{name}`:\n+```\w*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
         assert text is not None
         (tmp_path / name).write_text(text[1])
+    (tmp_path / "requirements.txt").touch()
     image, _ = images.images.build(path=str(tmp_path), rm=True)
     container = images.containers.run(image.id, detach=True, read_only=True, tmpfs=TMPFS, cap_drop=["ALL"])
     try:

@@ -10,7 +10,7 @@ import yaml
 from agent_contract.loading import load_file, merged
 from msgspec import UNSET
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 CONFIGURATION = load_file(ROOT / "config" / "agents.config.json")
 SPARE_SECONDS = 5
