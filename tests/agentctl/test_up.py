@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -47,6 +48,13 @@ class Place:
     def events(self) -> list[str]:
         """Give what the stand-ins wrote down."""
         return (self.directory / "events").read_text(encoding="utf-8").splitlines()
+
+    def until_event(self, event: str) -> None:
+        """Wait until a program has noted this."""
+        deadline = time.monotonic() + SECONDS
+        while event not in self.events():
+            assert time.monotonic() < deadline, self.events()
+            time.sleep(0.02)
 
     def pid(self, name: str) -> int:
         """Give the process id of a stand-in."""
@@ -198,6 +206,7 @@ def test_reload_restarts_the_agent_whose_file_changed(tmp_path: Path) -> None:
         command.until("call one: ")
         code.write_text("x = 22\n", encoding="utf-8")
         command.until("planner: code.py changed; draining it and starting it anew")
+        place.until_event("planner SIGTERM")  # before all get one
         command.process.send_signal(signal.SIGTERM)
         assert command.rest()[0] == 0
     events = place.events()
