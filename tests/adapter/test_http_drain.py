@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agent_adapter.supervisor import Ending
+from agent_contract.serving import Server
 
 from tests.adapter.conftest import StartAdapter
 from tests.adapter.running_adapter import PATIENCE_SECONDS, OpenCall, RunningAdapter
@@ -206,6 +207,33 @@ async def test_new_work_is_taken_in_the_quiet_period(start: StartAdapter) -> Non
     idle = (await adapter.client.get("/drain")).json()
     assert (idle["safeToDelete"], idle["blockers"]) == (False, [])
     await adapter.ended()
+
+
+async def test_a_stop_behind_a_restart_answers_who_waits_for_the_next_life(
+    start: StartAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There will be none: the connections in the backlog get their 409 from this one."""
+    adapter = await start()
+    _, hanging = await asyncio.open_connection("127.0.0.1", adapter.port)
+    hanging.write(b"POST /execute HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+    await adapter.client.get("/health")
+    detached = asyncio.Event()
+
+    def detach_all(server: Server) -> list[int]:
+        detached.set()
+        return original(server)
+
+    original = Server.detach_all
+    monkeypatch.setattr(Server, "detach_all", detach_all)
+    adapter.lifecycle.act("restart")
+    await asyncio.wait_for(detached.wait(), PATIENCE_SECONDS)
+    waiting = [await adapter.post({}) for _ in range(3)]
+    adapter.lifecycle.leave("signal")
+    for call in waiting:
+        status, body = await call.answer()
+        assert (status, body["code"]) == (409, "stopping")
+    assert await adapter.ended() is Ending.STOPPED
+    hanging.close()
 
 
 async def test_leaving_answers_what_has_begun_to_arrive(start: StartAdapter) -> None:

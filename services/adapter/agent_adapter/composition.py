@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,8 +64,10 @@ class Instance:
         views = Views(settings, identity, lifecycle, table, agent, wall=wall, totals=metrics.totals, told=self._told)
         adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock, asyncio.Event())
         self.adapter = adapter
-        self.server = Server(application(adapter), sockets)
-        self.supervisor = Supervisor(adapter, identity, self.server)
+        serve_on = partial(Server, application(adapter))
+        self.server = serve_on(sockets)
+        self.supervisor = Supervisor(adapter, identity, serve_on)
+        self.supervisor.server = self.server
         self._wired = True
         self.supervisor.managers = Managers(
             settings.manager_url,

@@ -6,7 +6,9 @@ whether the drain is over and what has to happen before the process ends.
 
 import asyncio
 import contextlib
+import socket
 import time
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
@@ -44,10 +46,10 @@ class Ending(Enum):
 class Supervisor:
     """Runs one instance from start to end."""
 
-    def __init__(self, adapter: Adapter, identity: Identity, server: Server) -> None:
+    def __init__(self, adapter: Adapter, identity: Identity, serve_on: Callable[[list[socket.socket]], Server]) -> None:
         self._adapter = adapter
         self._identity = identity
-        self._server = server
+        self._serve_on = serve_on
         self._changed = asyncio.Event()
         self._told: DesiredState | None = None
         self._obeyed = False
@@ -60,6 +62,7 @@ class Supervisor:
         self.leave_by = 0.0
         """When the process must be gone, on the monotonic clock; 0 as long as it does not leave."""
         self.managers: Managers
+        self.server: Server
 
     @property
     def told(self) -> DesiredState | None:
@@ -83,9 +86,9 @@ class Supervisor:
     def obey(self) -> None:
         """Do at once what a change of the lifecycle means: for open connections, for waiting tasks."""
         if self._adapter.lifecycle.drain is not None:
-            self._server.close_after_answers()
+            self.server.close_after_answers()
         else:
-            self._server.reopen()
+            self.server.reopen()
         self._adapter.execution.follow_lifecycle()
         self.wake()
 
@@ -187,7 +190,7 @@ class Supervisor:
         end = max(now, deadline) + LEAVE_SECONDS
         self.leave_by = end + EXIT_SECONDS
         lifecycle.begin_leaving()
-        self._server.close_after_answers()
+        self.server.close_after_answers()
         self._announce()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._close_agent(end))
@@ -205,14 +208,25 @@ class Supervisor:
 
     async def _give_last_answers(self, end: float) -> None:
         if self._restarts:
-            self.successor_sockets = self._server.detach_all()
+            self.successor_sockets = self.server.detach_all()
         self._adapter.leaving.set()
         try:
             async with asyncio.timeout_at(_loop_time(end)):
-                await self._server.leave(keep_listening=bool(self.successor_sockets))
+                await self.server.leave(keep_listening=bool(self.successor_sockets))
+                if self.successor_sockets and not self._restarts:
+                    await self._answer_who_waits()
         except TimeoutError:
-            log.warning("left with answers that nobody read", requests=self._server.in_flight)
-            self._server.abort()
+            log.warning("left with answers that nobody read", requests=self.server.in_flight)
+            self.server.abort()
+
+    async def _answer_who_waits(self) -> None:
+        """Answer the connections that wait for the next life: an order to stop came last, and there will be none."""
+        sockets = [socket.socket(fileno=number) for number in self.successor_sockets]
+        self.successor_sockets = []
+        self.server = self._serve_on(sockets)
+        self.server.close_after_answers()
+        await self.server.start()
+        await self.server.leave()
 
     async def _close_agent(self, end: float) -> None:
         latest = min(end, self._adapter.clock() + CLOSE_AGENT_SECONDS)
