@@ -80,10 +80,11 @@ async def test_it_begins_where_it_began(tmp_path: Path) -> None:
     try:
         await adapter.up()
         seen: list[Any] = []
-        for _ in range(2):
+        for life in range(2):
+            if life:
+                await restarted(adapter)
             found = (await adapter.execute()).json()["result"]
             seen.append((found["directory"], found["path"], found["environment"]["FROM_FILE"]))
-            await restarted(adapter)
         assert seen == [(str(tmp_path / "work"), str(tmp_path / "work"), "yes")] * 2
         assert [path.name for path in (tmp_path / "logs").iterdir()] == [f"sample-{adapter.port}.log"]
         assert not (tmp_path / "work" / "logs").exists()
@@ -104,9 +105,10 @@ async def test_the_agents_environment_holds_nothing_of_ours(launch: Launch) -> N
     """No secret, and no trace of the restart."""
     adapter = await launch("sample:surroundings", MANAGER_TOKEN=CANARY, HOME="/root", OTHER="kept")
     adapter.client.headers["X-Manager-Token"] = CANARY
-    for _ in range(2):
+    for life in range(2):
+        if life:
+            await restarted(adapter)
         environment = (await adapter.execute()).json()["result"]["environment"]
         assert (environment["OTHER"], CANARY in environment.values()) == ("kept", False)
         assert not [name for name in environment if name.startswith("_AGENT")]
-        await restarted(adapter)
     assert CANARY not in json.dumps(adapter.lines) + adapter.stderr
