@@ -6,6 +6,7 @@ whether the drain is over and what has to happen before the process ends.
 
 import asyncio
 import contextlib
+import gc
 import socket
 import time
 from collections.abc import Callable
@@ -154,6 +155,7 @@ class Supervisor:
         if error is not None:
             self._start_failed(error)
         elif lifecycle.drain is None:
+            gc.freeze()  # libraries and agent stay: no collection looks through them again, a fifth of a call's time
             lifecycle.come_up()
             log.info("up", state=lifecycle.state, port=self._adapter.settings.port)
             return True
