@@ -89,7 +89,7 @@ def family(pid: int) -> list[int]:
 def memory(pid: int) -> tuple[float, float]:
     """Give the proportional and the resident set size of a process, in MB."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return tuple(int(re.search(rf"{name}: +(\d+)", rollup)[1]) / 1024 for name in ("Pss", "Rss"))  # type: ignore[index,return-value]
+    return tuple(int(re.search(rf"{name}: +(\d+)", rollup)[1]) / 1024 for name in ("Pss", "Rss"))  # type: ignore[index,return-value]  # the kernel has both
 
 
 def exit_seconds(process: subprocess.Popen[bytes]) -> float:

@@ -174,7 +174,7 @@ async def test_a_manager_that_was_away_for_days_is_still_tried() -> None:
         "http://127.0.0.1:1",
         ("127.0.0.1", 1),
         None,  # type: ignore[arg-type]  # nothing is sent
-        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]  # never asked
         token="",
         interval=0.01,
         on_answer=lambda: None,

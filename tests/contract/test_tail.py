@@ -103,7 +103,7 @@ async def take(lines: AsyncIterator[str], count: int) -> list[str]:
 async def test_following_gives_the_tail_and_then_what_comes(log: Path) -> None:
     """New lines come once, in order, none between tail and following is lost."""
     append(log, "1\n2\n3\n")
-    async with aclosing(follow(log, 2, poll_seconds=0.001)) as lines:  # type: ignore[type-var]
+    async with aclosing(follow(log, 2, poll_seconds=0.001)) as lines:
         assert await take(lines, 1) == ["2"]
         append(log, "4\n")
         assert await take(lines, 2) == ["3", "4"]
@@ -114,7 +114,7 @@ async def test_following_gives_the_tail_and_then_what_comes(log: Path) -> None:
 async def test_a_partial_line_waits_for_its_end(log: Path) -> None:
     """A line is given once it is whole, also when its beginning was there before the following."""
     append(log, "one\ntw")
-    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:  # type: ignore[type-var]
+    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:
         assert await take(lines, 1) == ["one"]
         following = asyncio.create_task(take(lines, 1))
         append(log, "o")
@@ -127,7 +127,7 @@ async def test_a_partial_line_waits_for_its_end(log: Path) -> None:
 async def test_following_goes_over_a_rotation(log: Path) -> None:
     """What was written to the old file last, its unended line too, comes before what the new one holds."""
     append(log, "1\n")
-    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:  # type: ignore[type-var]
+    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:
         assert await take(lines, 1) == ["1"]
         append(log, "2\nunended")
         old = rotate(log)
@@ -143,7 +143,7 @@ async def test_following_goes_over_a_rotation(log: Path) -> None:
 async def test_following_goes_over_a_truncation(log: Path) -> None:
     """A file that shrank is read from its start."""
     append(log, "a long line that was there\n")
-    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:  # type: ignore[type-var]
+    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:
         await take(lines, 1)
         os.truncate(log, 0)
         append(log, "new\n")
@@ -152,7 +152,7 @@ async def test_following_goes_over_a_truncation(log: Path) -> None:
 
 async def test_a_followed_line_that_is_too_long_is_cut_and_the_next_is_whole(log: Path) -> None:
     """What is held for a line that does not end is bounded."""
-    async with aclosing(follow(log, 1, poll_seconds=0.001)) as lines:  # type: ignore[type-var]
+    async with aclosing(follow(log, 1, poll_seconds=0.001)) as lines:
         following = asyncio.create_task(take(lines, 2))
         for _ in range(3):
             append(log, "x" * MAX_LINE_BYTES)

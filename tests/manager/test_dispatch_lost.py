@@ -10,7 +10,7 @@ from tests.manager.manager_rig import ManagerRig
 
 async def hang_up(call: Call) -> None:
     """End the call's own connection."""
-    call.send.__self__.transport.abort()  # type: ignore[attr-defined]  # the exchange
+    call.send.__self__.transport.abort()  # type: ignore[attr-defined]  # the socket  # the exchange
 
 
 async def test_a_call_whose_connection_ends_is_unknown_and_not_repeated(rig: ManagerRig) -> None:
@@ -77,7 +77,7 @@ async def test_a_garbled_answer_is_unknown(rig: ManagerRig) -> None:
     adapter = await rig.adapter()
 
     async def garble(call: Call) -> None:
-        call.send.__self__.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n")  # type: ignore[attr-defined]
+        call.send.__self__.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n")  # type: ignore[attr-defined]  # the socket
         call.adapter.drop_connections()
 
     adapter.execute = garble

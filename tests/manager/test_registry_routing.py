@@ -57,7 +57,7 @@ def test_unroutable_since_is_when_the_last_one_began_to_go(stage: Stage) -> None
     """Set while no instance can take a call, from the moment that the last one could not, and not moved later."""
     stage.clock.now += 1
     stage.register("a1", status="starting")
-    assert stage.agent("a").unroutable_since == stage.clock.now == stage.agent("a").first_seen_at
+    assert stage.agent("a").unroutable_since == stage.clock.now
     stage.beat("a1")
     assert stage.agent("a").unroutable_since is None
     stage.clock.now += 7

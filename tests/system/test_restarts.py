@@ -83,7 +83,7 @@ async def test_rolling_restarts_of_two_instances_lose_nothing(fleet: Fleet) -> N
         for _ in range(3):
             action = await finished(fleet, await fleet.act("worker", "restart"))
             assert action["state"] == "succeeded", action
-            assert len({one["successor"] for one in action["instances"]}) == 2  # type: ignore[attr-defined]
+            assert len({one["successor"] for one in action["instances"]}) == 2  # type: ignore[attr-defined]  # JSON
 
     load = Load(fleet, "worker")
     assert await load.during(story) == []

@@ -39,13 +39,13 @@ def application(adapter: Adapter) -> App:
     """Give the ASGI application of an instance; with tokens configured it is closed but for `OPEN`."""
     litestar = Litestar(
         route_handlers=ROUTES,
-        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]
+        exception_handlers=EXCEPTION_HANDLERS,  # type: ignore[arg-type]  # its own handlers take the exact exception
         state=State({"adapter": adapter}),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=adapter.settings.max_body_bytes,
     )
-    app: App = litestar  # type: ignore[assignment]
+    app: App = litestar  # type: ignore[assignment]  # the same ASGI, other aliases
     return guarded(app, adapter.settings.manager_tokens) if adapter.settings.manager_tokens else app
 
 

@@ -113,18 +113,18 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
 
         return DummyAgent()
     if config.upstream is not UNSET:
-        from agent_adapter.agents.upstream_agent import UpstreamAgent  # noqa: PLC0415
+        from agent_adapter.agents.upstream_agent import UpstreamAgent  # noqa: PLC0415  # only its kind loads it
 
         client = HttpClient(connections=settings.max_concurrency + _SPARE_CONNECTIONS)
         return UpstreamAgent(str(config.upstream), client, on_change, schema)
     if not isinstance(config.command, UnsetType):
-        from agent_adapter.agents.child import Launch  # noqa: PLC0415
-        from agent_adapter.agents.command_agent import CommandAgent  # noqa: PLC0415
+        from agent_adapter.agents.child import Launch  # noqa: PLC0415  # only its kind loads it
+        from agent_adapter.agents.command_agent import CommandAgent  # noqa: PLC0415  # only its kind loads it
 
         launch = Launch(config.command, settings.environment, f"command {config.command[0]!r}")
         return CommandAgent(launch, on_change=on_change, on_restart=metrics.child_restarts.inc, schema=schema)
     if config.isolation == "process":
-        from agent_adapter.agents.worker_agent import WorkerAgent  # noqa: PLC0415
+        from agent_adapter.agents.worker_agent import WorkerAgent  # noqa: PLC0415  # only its kind loads it
 
         return WorkerAgent(
             str(config.entry_point),
@@ -135,7 +135,7 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
             on_restart=metrics.child_restarts.inc,
             schema=schema,
         )
-    from agent_adapter.agents.python_agent import PythonAgent  # noqa: PLC0415
+    from agent_adapter.agents.python_agent import PythonAgent  # noqa: PLC0415  # only its kind loads it
 
     return PythonAgent(str(config.entry_point), threads=settings.max_concurrency, schema=schema)
 

@@ -134,7 +134,7 @@ def _leave(code: int, end: _End, output: logs.LogOutput) -> NoReturn:
     _last_steps(end, atexit._run_exitfuncs, output.close)  # noqa: SLF001  # the only way to run them before os._exit
     if end.failure is not None:
         said = " ".join(end.failure.split())  # one line, and the last one
-        _last_steps(end, lambda: print(f"agent-adapter: {said}", file=sys.stderr, flush=True))  # noqa: T201
+        _last_steps(end, lambda: print(f"agent-adapter: {said}", file=sys.stderr, flush=True))  # noqa: T201  # the last word
     os._exit(code)
 
 

@@ -77,7 +77,7 @@ def without_upgrade(method: str, target: bytes, headers: Headers) -> bytes:
     for name, value in headers:
         if name == b"connection":
             tokens = [token.strip() for token in value.split(b",")]
-            value = b", ".join(t for t in tokens if t.lower() not in (b"upgrade", b"http2-settings"))  # noqa: PLW2901
+            value = b", ".join(t for t in tokens if t.lower() not in (b"upgrade", b"http2-settings"))  # noqa: PLW2901  # the same header
         if name not in (b"upgrade", b"http2-settings") and (value or name != b"connection"):
             lines.append(b"%b: %b" % (name, value))
     return b"\r\n".join((*lines, b"", b""))

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from io import FileIO
 from typing import Final
 
@@ -34,7 +34,9 @@ def read_tail(path: str | os.PathLike[str], lines: int) -> list[str]:
     return [_text(line) for line in ([*ended, rest] if rest else ended)[-lines:]]
 
 
-async def follow(path: str | os.PathLike[str], lines: int, *, poll_seconds: float = POLL_SECONDS) -> AsyncIterator[str]:
+async def follow(
+    path: str | os.PathLike[str], lines: int, *, poll_seconds: float = POLL_SECONDS
+) -> AsyncGenerator[str, None]:
     """Give the last `lines` lines of a file, then each new one once it is whole, until the reader closes this.
 
     When another file takes the path (rotation), the old one is read to its end first; a file that shrank is read

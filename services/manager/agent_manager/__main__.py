@@ -23,7 +23,7 @@ def main() -> NoReturn:
     def command(**line: Any) -> None:  # noqa: ANN401  # as click gives them
         """Know which agents are there, pass calls on to them, and give them orders."""
         from agent_manager.config import CommandLine  # noqa: PLC0415  # heavy: after the signals are taken
-        from agent_manager.process import run  # noqa: PLC0415
+        from agent_manager.process import run  # noqa: PLC0415  # heavy too
 
         run(CommandLine(**line), dict(os.environ), signals)
 

@@ -19,8 +19,7 @@ class Fleet:
 
     def __init__(self, agents: Iterable[Agent], now: float) -> None:
         self.agents: dict[str, AgentRecord] = {
-            agent.id: AgentRecord(id=agent.id, configured=agent, first_seen_at=now, unroutable_since=now)
-            for agent in agents
+            agent.id: AgentRecord(id=agent.id, configured=agent, unroutable_since=now) for agent in agents
         }
         self.instances: dict[str, Instance] = {}
         self._by_origin: dict[Origin, Instance] = {}
@@ -32,7 +31,7 @@ class Fleet:
         """Give the agent's record; a new one has the order that was last given to an agent of this id."""
         record = self.agents.get(agent_id)
         if record is None:
-            record = AgentRecord(id=agent_id, first_seen_at=now, unroutable_since=now)
+            record = AgentRecord(id=agent_id, unroutable_since=now)
             order = self._orders.pop(agent_id, None)
             if order is not None:
                 record.desired_state, record.ordered = order, True

@@ -53,9 +53,9 @@ async def _live(
     settings: ManagerSettings, credentials: Credentials, sockets: list[socket.socket], signals: Signals
 ) -> None:
     # heavy, and not needed to say what is wrong: callers that come meanwhile wait in the socket's backlog
-    from agent_manager.app import application  # noqa: PLC0415
-    from agent_manager.composition import Parts  # noqa: PLC0415
-    from agent_manager.leaving import leave  # noqa: PLC0415
+    from agent_manager.app import application  # noqa: PLC0415  # as said above
+    from agent_manager.composition import Parts  # noqa: PLC0415  # as said above
+    from agent_manager.leaving import leave  # noqa: PLC0415  # as said above
 
     parts = Parts(settings, credentials)
     server = Server(application(parts.manager), sockets)

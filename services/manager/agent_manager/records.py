@@ -113,8 +113,6 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     """One agent: what the configuration, an operator and its instances say of it."""
 
     id: str
-    first_seen_at: float
-    """Monotonic."""
     configured: Agent | None = None
     desired_state: DesiredState = "running"
     ordered: bool = False

@@ -119,7 +119,7 @@ def _get_of_fleet(
             continue
         items = chosen(agent) if agent is not None else []
         printer.changed(items)
-        printer.keep((item.name for item in items), lambda known, of=changed_id: owners.get(known) == of)  # type: ignore[misc]
+        printer.keep((item.name for item in items), lambda known, of=changed_id: owners.get(known) == of)  # type: ignore[misc]  # a default binds it
 
 
 def _fleet(manager: Manager, agent_id: str | None) -> Fleet:

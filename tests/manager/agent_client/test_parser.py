@@ -61,7 +61,7 @@ def test_cuts_change_nothing(answer: bytes, cuts: list[int]) -> None:
 
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(ANSWERS), st.integers(0, 200), st.binary(min_size=1, max_size=8), st.booleans())
-def test_any_damage_has_a_definite_outcome(answer: bytes, where: int, junk: bytes, replace: bool) -> None:  # noqa: FBT001
+def test_any_damage_has_a_definite_outcome(answer: bytes, where: int, junk: bytes, replace: bool) -> None:  # noqa: FBT001  # hypothesis gives it
     """Random damage is refused, lost, or an answer: no other error ever leaves the reader."""
     rest = answer[where + len(junk) if replace else where :]
     outcome([answer[:where] + junk + rest])

@@ -61,7 +61,7 @@ class PydanticModel:
         try:
             return self._model.model_validate(parameters)
         except ValueError as error:  # pydantic's ValidationError is one
-            first = error.errors()[0]  # type: ignore[attr-defined]
+            first = error.errors()[0]  # type: ignore[attr-defined]  # pydantic is not ours to import
             raise Rejected(str(first["msg"]), field_path(first["loc"])) from error
 
 
