@@ -49,8 +49,11 @@ async def test_the_tail_is_served(launch: Launch) -> None:
     """The last N lines, as they stand in the file."""
     adapter = await launch("sample:speak")
     await adapter.execute({"word": "last"})
-    everything = (await adapter.client.get("/logs")).json()["lines"]
-    assert [json.loads(line) for line in everything] == adapter.lines
+    await adapter.said("from a thread")
+    everything: list[str] = []
+    async with asyncio.timeout(10):  # a line is on stdout a moment before it is in the file
+        while [json.loads(line) for line in everything] != adapter.lines:
+            everything = (await adapter.client.get("/logs")).json()["lines"]
     assert (await adapter.client.get("/logs?lines=2")).json()["lines"] == everything[-2:]
 
 
