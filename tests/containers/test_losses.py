@@ -12,6 +12,9 @@ import pytest
 
 from tests.containers.stack import BEAT_SECONDS, TTL_SECONDS, ManagerClient, Stack
 
+LOOK_SECONDS = 0.2
+"""What asking for the listing adds to what is measured by it."""
+
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 on_the_engines_machine = pytest.mark.skipif(
@@ -192,7 +195,7 @@ async def test_a_container_that_only_the_manager_cannot_reach_is_not_called_and_
 
         calls = [asyncio.create_task(client.steps({"calculate": "1 + 1"})) for _ in range(4)]
         took = await client.until(elsewhere, "it is not called any more", seconds=TTL_SECONDS)
-        assert took < 2 + BEAT_SECONDS
+        assert took < 2 + LOOK_SECONDS
         answers = [await client.steps({"calculate": "1 + 1"}) for _ in range(20)]
         assert {answer.status_code for answer in answers} == {200}
         assert {answer.headers["x-agent-instance"] for answer in answers} == {second["instanceId"]}
