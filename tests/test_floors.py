@@ -44,7 +44,7 @@ FLOORS = {
     "agent_manager": [
         {"config", "credentials", "agent_client", "background", "changes"},
         {"records", "words", "liveness", "flapping", "fleet", "departures", "desired_states", "journal", "queries"}
-        | {"discovery", "roster", "sources", "registry", "listing", "service_urls", "handed_over"},
+        | {"discovery", "platform", "roster", "sources", "registry", "listing", "service_urls", "handed_over"},
         {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access"},
         {"handlers"},
         {"app"},

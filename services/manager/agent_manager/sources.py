@@ -21,7 +21,7 @@ class Sources:
             self._seen(event, now)
         elif isinstance(event, Gone):
             self._gone(event, now)
-        else:
+        elif isinstance(event, Listed):
             self._listed(event, now)
 
     def _seen(self, event: Seen, now: float) -> None:
@@ -55,7 +55,7 @@ class Sources:
     def _listed(self, event: Listed, now: float) -> None:
         self.listed_at[event.source] = now
         for instance in tuple(self._fleet.instances.values()):
-            if instance.instance_id not in event.instance_ids:
+            if event.instance_ids is not None and instance.instance_id not in event.instance_ids:
                 self._withdraw(instance, event.source, now)
 
     def _withdraw(self, instance: Instance, source: Source, now: float) -> None:

@@ -7,9 +7,10 @@ order of events.
 from collections.abc import Callable
 from typing import Protocol
 
-from agent_contract.wire import Info, Status
+from agent_contract.wire import Info, ProblemState, Status
 from msgspec import Struct
 
+from agent_manager.platform import Pod, Workload
 from agent_manager.records import Source
 
 
@@ -20,6 +21,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     service_url: str
     info: Info
     status: Status
+    pod_uid: str | None = None
+    """The pod at whose address it answered; nothing happens where that pod is known no more."""
 
 
 class Gone(Struct, frozen=True, kw_only=True):
@@ -31,13 +34,47 @@ class Gone(Struct, frozen=True, kw_only=True):
 
 
 class Listed(Struct, frozen=True, kw_only=True):
-    """Now everything was told: what this source brought and does not name here is gone."""
+    """Now everything was told: what this source brought and does not name here is gone.
+
+    `instance_ids` is None for a source that says of each thing that it is gone.
+    """
 
     source: Source
-    instance_ids: frozenset[str]
+    instance_ids: frozenset[str] | None
 
 
-Event = Seen | Gone | Listed
+class PodSeen(Struct, frozen=True, kw_only=True):
+    """A pod is there, or is another than it was."""
+
+    pod: Pod
+
+
+class PodGone(Struct, frozen=True, kw_only=True):
+    """A pod is there no more, or will not run again; with it goes its instance."""
+
+    uid: str
+
+
+class WorkloadSeen(Struct, frozen=True, kw_only=True):
+    """A workload is there, or is another than it was."""
+
+    workload: Workload
+
+
+class WorkloadGone(Struct, frozen=True, kw_only=True):
+    """A workload is there no more; its pods are told of on their own."""
+
+    uid: str
+
+
+class Denied(Struct, frozen=True, kw_only=True):
+    """The manager may not look into a namespace any more (`problem`), or may again (None)."""
+
+    namespace: str
+    problem: ProblemState | None
+
+
+Event = Seen | Gone | Listed | PodSeen | PodGone | WorkloadSeen | WorkloadGone | Denied
 Emit = Callable[[Event], None]
 
 
