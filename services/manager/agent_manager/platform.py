@@ -51,6 +51,6 @@ class Workload(Struct, frozen=True, kw_only=True):
     kept_replicas: int | None = None
     """How many it asked for before a stop; None where nobody noted it."""
     desired_state: DesiredState | None = None
-    """What its annotation says was last ordered; None: nothing. `stopped` with replicas above 0 is read as `running`."""
+    """What its annotation says was last ordered; None: nothing. `stopped` with replicas above 0 reads as `running`."""
     rolling: bool = False
     """A new template is under way and not every pod is of it."""
