@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from testcontainers.core.docker_client import DockerClient
 
-from tests.containers.stack import ROOT, ManagerClient, Stack
+from tests.containers.stack import ROOT, Stack
+from tests.system.manager_client import ManagerClient
 
 FAST = Path(__file__).parent / "fast.yaml"
 NO_ENGINE = "NO CONTAINER ENGINE ANSWERS, so that none of the stories about containers is told"

@@ -1,22 +1,17 @@
 """A compose project of one test module: its own name, its own free port, and gone with its volumes at the end."""
 
-import re
 import subprocess
-import time
 import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
-import anyio
-import httpx
 from testcontainers.compose import DockerCompose
 from testcontainers.core.docker_client import DockerClient
 
 from tests.system.fleet import free_port
+from tests.system.manager_client import ManagerClient
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_SECONDS = 30.0
 TTL_SECONDS = 6.0
 BEAT_SECONDS = 1.0
 """As fast.yaml says."""
@@ -84,71 +79,6 @@ class Stack:
                     return container
         raise AssertionError(f"no container has the address of {service_url}")
 
-    def client(self) -> "ManagerClient":
+    def client(self) -> ManagerClient:
         """Give a client of this project's manager."""
-        return ManagerClient(self)
-
-
-class ManagerClient:
-    """Calls of one test to the manager."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.http = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{stack.port}", trust_env=False, timeout=60, limits=httpx.Limits()
-        )
-
-    async def __aenter__(self) -> Self:
-        """Begin."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close every connection."""
-        await self.http.aclose()
-
-    async def execute(self, agent: str, **parameters: object) -> httpx.Response:
-        """Call an agent."""
-        return await self.http.post(f"/api/agent-services/{agent}/execute", json={"parameters": parameters})
-
-    async def steps(self, *steps: dict[str, object]) -> httpx.Response:
-        """Have the executor run these steps."""
-        return await self.execute("executor", steps=list(steps))
-
-    async def agent(self, agent: str) -> dict[str, Any]:
-        """Give an agent as it is listed."""
-        listed: dict[str, Any] = (await self.http.get(f"/api/agent-services/{agent}")).json()
-        return listed
-
-    async def instances(self, agent: str) -> list[dict[str, Any]]:
-        """Give the listed instances of an agent."""
-        found: list[dict[str, Any]] = (await self.agent(agent))["instances"]
-        return found
-
-    async def metric(self, name: str, **labels: str) -> float:
-        """Give the sum of the manager's own series of this name that have these labels."""
-        text = (await self.http.get("/metrics", params={"scope": "self"})).text
-        total = 0.0
-        for series, value in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE):
-            if all(f'{label}="{wanted}"' in series for label, wanted in labels.items()):
-                total += float(value)
-        return total
-
-    async def until(self, holds: Callable[[], Awaitable[bool]], what: str, seconds: float = PATIENCE_SECONDS) -> float:
-        """Wait until something holds that only asking can tell; gives how long that took, in seconds."""
-        begin = time.monotonic()
-        while not await holds():
-            if time.monotonic() - begin > seconds:
-                logs = self.stack.run("logs", "--tail", "12", "--no-color")
-                raise AssertionError(f"not within {seconds:g} s: {what}\n{logs}")
-            await anyio.sleep(0.05)
-        return time.monotonic() - begin
-
-    async def until_running(self, agent: str, instances: int) -> None:
-        """Wait until so many instances of an agent are listed, all running and reachable."""
-
-        async def run() -> bool:
-            found = await self.instances(agent)
-            states = [(one["state"], one["reachable"]) for one in found]
-            return states == [("running", True)] * instances
-
-        await self.until(run, f"{instances} instances of {agent} run")
+        return ManagerClient(self.port, lambda: self.run("logs", "--tail", "12", "--no-color"))

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.containers.stack import BEAT_SECONDS, TTL_SECONDS, ManagerClient, Stack
+from tests.containers.stack import BEAT_SECONDS, TTL_SECONDS, Stack
+from tests.system.manager_client import ManagerClient
 
 LOOK_SECONDS = 0.2
 """What asking for the listing adds to what is measured by it."""

@@ -3,33 +3,18 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.containers.load import Load
-from tests.containers.stack import ROOT, ManagerClient, Stack
+from tests.containers.stack import ROOT, Stack
+from tests.system.load import under_load
+from tests.system.manager_client import ManagerClient
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 RESTARTS = 20
 BROKEN = ROOT / "tests" / "containers" / "broken.yaml"
-Story = Callable[[], Awaitable[None]]
-
-
-async def under_load(client: ManagerClient, story: Story) -> Load:
-    """Tell a story under load; no call fails, and the manager counted each of them once, as its caller did."""
-    before = await client.metric("agent_manager_forward_requests_total", agent="executor")
-    cut = await client.metric("agent_manager_drain_tasks_cut_total", agent="executor")
-    load = Load(client)
-    await load.during(story)
-    load.assert_steady()
-    assert load.failures() == []
-    assert len({reply.headers["x-task-id"] for reply in load.replies}) == load.begun
-    assert await client.metric("agent_manager_forward_requests_total", agent="executor") - before == load.begun
-    assert await client.metric("agent_manager_drain_tasks_cut_total", agent="executor") == cut
-    return load
 
 
 async def test_twenty_restarts_of_all_containers_at_once_lose_nothing(client: ManagerClient, stack: Stack) -> None:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.containers.stack import ManagerClient
+from tests.system.manager_client import ManagerClient
 
 WARM_CALLS = 25
 PATIENCE_SECONDS = 60
+Story = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Load:
 
     def __init__(self, client: ManagerClient, per_second: float = 50) -> None:
         self._client = client
-        self._port = client.stack.port
+        self._port = client.port
         self._pause = 1 / per_second
         self.per_second = per_second
         self.replies: list[Reply] = []
@@ -94,3 +95,17 @@ class Load:
         first, *lines = answer.split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         return Reply(int(first.split()[1]), headers, text)
+
+
+async def under_load(client: ManagerClient, story: Story) -> Load:
+    """Tell a story under load; no call fails, and the manager counted each of them once, as its caller did."""
+    before = await client.metric("agent_manager_forward_requests_total", agent="executor")
+    cut = await client.metric("agent_manager_drain_tasks_cut_total", agent="executor")
+    load = Load(client)
+    await load.during(story)
+    load.assert_steady()
+    assert load.failures() == []
+    assert len({reply.headers["x-task-id"] for reply in load.replies}) == load.begun
+    assert await client.metric("agent_manager_forward_requests_total", agent="executor") - before == load.begun
+    assert await client.metric("agent_manager_drain_tasks_cut_total", agent="executor") == cut
+    return load
