@@ -20,6 +20,8 @@ MAY_IMPORT = {
     "agentctl": {"agent_contract"},
 }
 HOME = {
+    "aiohttp": {"agent_manager.cluster.api"},
+    "kubernetes": {"agent_manager.cluster.api"},
     "httpx": {"agent_adapter.http_client", "agentctl.client"},
     "litestar": {"agent_adapter.handlers", "agent_adapter.app", "agent_manager.handlers", "agent_manager.app"},
     "prometheus_client": {"agent_adapter.metrics", "agent_manager.metrics"},
@@ -44,7 +46,17 @@ FLOORS = {
     "agent_manager": [
         {"config", "credentials", "agent_client", "background", "changes"},
         {"records", "words", "liveness", "flapping", "fleet", "departures", "desired_states", "journal", "queries"}
-        | {"discovery", "platform", "roster", "sources", "registry", "listing", "service_urls", "handed_over"},
+        | {
+            "cluster",
+            "discovery",
+            "platform",
+            "roster",
+            "sources",
+            "registry",
+            "listing",
+            "service_urls",
+            "handed_over",
+        },
         {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access"},
         {"handlers"},
         {"app"},
