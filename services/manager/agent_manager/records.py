@@ -13,6 +13,7 @@ from agent_contract.wire import DesiredState, Drain, ProblemState, State, Totals
 from msgspec import Struct
 
 from agent_manager.agent_client import Call, Origin
+from agent_manager.platform import Pod, Workload
 
 Source = Literal["kubernetes", "registration", "static"]
 SOURCES: Final[tuple[Source, ...]] = ("kubernetes", "registration", "static")
@@ -42,6 +43,8 @@ class Instance(Struct, eq=False, kw_only=True):
     service_url: str
     origin: Origin
     sources: set[Source] = msgspec.field(default_factory=set)
+    pod: Pod | None = None
+    """Where it runs, as the platform last told: its existence is the pod's. `kubernetes` is among its sources then."""
 
     said_state: State = "starting"
     """Its own last word: a beat's, or that of `/status`."""
@@ -102,7 +105,12 @@ class Instance(Struct, eq=False, kw_only=True):
 
     @property
     def problem(self) -> ProblemState | None:
-        """What keeps it from serving: what was observed first, then its own word, then what does no harm yet."""
+        """What keeps it from serving: what explains most first, and last what does no harm yet.
+
+        The platform knows why nobody answers, this manager sees only that; then comes its own word.
+        """
+        if self.pod is not None and self.pod.problem is not None:
+            return self.pod.problem
         for code in ("mass-loss", "unreachable"):
             if code in self.observed:
                 return self.observed[code]
@@ -119,8 +127,16 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     """An operator ordered the desired state here; one that an adapter brought along is not."""
     instances: dict[str, Instance] = msgspec.field(default_factory=dict)
     """By instance id, in order of appearance."""
-    desired_instances: int | None = None
-    """How many its workload asks for; None where nobody says."""
+    pods: dict[str, Pod] = msgspec.field(default_factory=dict)
+    """By uid: all that the platform tells of."""
+    bare_pods: dict[str, Pod] = msgspec.field(default_factory=dict)
+    """Those of `pods` in which no process is known: listed as instances of their own, and never called."""
+    workloads: dict[str, Workload] = msgspec.field(default_factory=dict)
+    """By uid."""
+    denied: ProblemState | None = None
+    """Set while the manager may not look into a namespace of its pods and workloads."""
+    rollout_waits: ProblemState | None = None
+    """Set while a workload rolls out pods that are to be paused: they are never ready."""
     said_name: str | None = None
     said_description: str | None = None
     said_parameters_schema: dict[str, Any] | None = None
@@ -142,21 +158,36 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     """Whose turn it is among those with equally few calls."""
 
     @property
+    def states(self) -> list[State]:
+        """The state of each instance, and of each pod without one."""
+        bare: list[State] = ["stopping" if pod.leaving else "starting" for pod in self.bare_pods.values()]
+        return [instance.state for instance in self.instances.values()] + bare
+
+    @property
     def state(self) -> State:
-        """The sum of the instances' states: the most capable one counts; `stopped` where none is there."""
-        states = {instance.state for instance in self.instances.values()}
+        """The sum of the states: the most capable one counts; `stopped` where none is there."""
+        states = set(self.states)
         return next((state for state in _PRECEDENCE if state in states), "stopped")
 
     @property
+    def desired_instances(self) -> int | None:
+        """How many its workloads ask for; None where nobody says."""
+        return sum(workload.replicas for workload in self.workloads.values()) if self.workloads else None
+
+    @property
     def problem(self) -> ProblemState | None:
-        """That it flaps, else the oldest problem among its instances."""
-        problems = [instance.problem for instance in self.instances.values() if instance.problem is not None]
-        return self.flapping or min(problems, key=lambda problem: problem.since, default=None)
+        """What concerns all of it, else the oldest problem among its instances and pods."""
+        of_all = self.flapping or self.denied or self.rollout_waits
+        parts: list[Instance | Pod] = [*self.instances.values(), *self.bare_pods.values()]
+        problems = [part.problem for part in parts if part.problem is not None]
+        return of_all or min(problems, key=lambda problem: problem.since, default=None)
 
     @property
     def sources(self) -> list[str]:
-        """Who knows it: the configuration, and each source that brought one of its instances."""
+        """Who knows it: the configuration, and each source that brought a part of it."""
         brought = {source for instance in self.instances.values() for source in instance.sources}
+        if self.pods or self.workloads:
+            brought.add("kubernetes")
         return ["configuration"] * (self.configured is not None) + [source for source in SOURCES if source in brought]
 
     @property
