@@ -80,9 +80,9 @@ RESOLVE := pip compile --quiet --universal --generate-hashes --no-emit-index-url
 UNUSED := --no-emit-package faker --no-emit-package polyfactory
 
 lock: | $(UV) ## resolve the dependencies again, with hashes
-	@$(UV) $(RESOLVE) --group dev $(MANIFESTS) -o requirements/dev.txt
+	@$(UV) $(RESOLVE) --group dev --extra otel $(MANIFESTS) -o requirements/dev.txt
 	@$(UV) $(RESOLVE) --no-deps -c requirements/dev.txt -o requirements/full.txt requirements/full.in
-	@for image in adapter manager; do $(UV) $(RESOLVE) $(UNUSED) -c requirements/dev.txt -o requirements/$$image.txt \
+	@for image in adapter manager; do $(UV) $(RESOLVE) $(UNUSED) --extra otel -c requirements/dev.txt -o requirements/$$image.txt \
 	  services/contract/pyproject.toml services/$$image/pyproject.toml; done
 	@printf 'hatchling\nuv\n' | $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/build.txt -
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
