@@ -47,9 +47,12 @@ images: ## build agent-manager:dev, agent-adapter:dev and agent-examples:dev
 	@$(IMAGE) -f Dockerfile.adapter -t agent-adapter:dev .
 	@$(IMAGE) -f Dockerfile.adapter --target examples -t agent-examples:dev .
 
+# These share one engine or cluster, or measure: their tests run one after the other.
+ALONE := tests/containers tests/cluster
+
 test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests (TEST_PROFILE=full for all of them)
-	@$(BIN)/pytest --ignore tests/containers
-	@$(if $(filter full,$(TEST_PROFILE)),$(BIN)/pytest -n 0 tests/containers)
+	@$(BIN)/pytest $(ALONE:%=--ignore %)
+	@$(if $(filter full,$(TEST_PROFILE)),$(BIN)/pytest -n 0 $(wildcard $(ALONE)))
 
 COMPOSE := docker-compose.yml deploy/compose/closed.yaml
 
