@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from agent_contract.serving import TlsFiles
+from agent_contract.tls import Tls, TlsFiles
 
 from tests.contract.serving_rig import both_loops, serving
 
@@ -38,6 +38,12 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     return certificate(tmp_path_factory.mktemp("tls"), "two")
 
 
+def replace(live: TlsFiles, files: TlsFiles) -> None:
+    """Write a certificate and its key over those in use."""
+    shutil.copy(files.certificate, live.certificate)
+    shutil.copy(files.key, live.key)
+
+
 def trusting(files: TlsFiles, own: TlsFiles | None = None) -> ssl.SSLContext:
     """Give a client's context that trusts this certificate alone, and shows its own."""
     context = ssl.create_default_context(cafile=files.certificate)
@@ -60,7 +66,7 @@ def blocking_call(port: int, context: ssl.SSLContext) -> bytes:
 
 async def test_requests_are_served_over_tls(one: TlsFiles) -> None:
     """Keep-alive, bodies and the scheme."""
-    async with serving(tls=one) as rig:
+    async with serving(tls=Tls(one).server) as rig:
         client = await rig.connect(ssl=trusting(one))
         for _ in range(2):
             assert len((await client.call(body=b"x" * 300_000)).body) == 300_000
@@ -69,26 +75,32 @@ async def test_requests_are_served_over_tls(one: TlsFiles) -> None:
 
 async def test_a_client_ca_asks_every_client_for_its_certificate(one: TlsFiles, two: TlsFiles) -> None:
     """One that shows none, or one that the CA did not sign, gets no answer."""
-    async with serving(tls=TlsFiles(one.certificate, one.key, client_ca=two.certificate)) as rig:
+    async with serving(tls=Tls(TlsFiles(one.certificate, one.key, client_ca=two.certificate)).server) as rig:
         assert await asyncio.to_thread(blocking_call, rig.port, trusting(one, own=two)) == b"HTTP/1.1 200"
         assert await asyncio.to_thread(blocking_call, rig.port, trusting(one)) == b""
         assert await asyncio.to_thread(blocking_call, rig.port, trusting(one, own=one)) == b""
         assert len(rig.app.scopes) == 1
 
 
-async def test_a_certificate_is_rotated_without_a_restart(one: TlsFiles, two: TlsFiles) -> None:
-    """New connections see the new one; old ones go on."""
-    async with serving(tls=one) as rig:
+async def test_a_certificate_is_rotated_without_a_restart(one: TlsFiles, two: TlsFiles, tmp_path: Path) -> None:
+    """New connections see the new one as soon as the pair is whole; old ones go on."""
+    live = TlsFiles(str(tmp_path / "live.crt"), str(tmp_path / "live.key"))
+    replace(live, one)
+    tls = Tls(live)
+    async with serving(tls=tls.server) as rig:
         old = await rig.connect(ssl=trusting(one))
-        assert rig.server.ssl_context is not None
-        rig.server.ssl_context.load_cert_chain(two.certificate, two.key)
+        shutil.copy(two.certificate, live.certificate)
+        tls.look()  # the key is still that of the other one
+        assert (await (await rig.connect(ssl=trusting(one))).call()).status == 200
+        replace(live, two)
+        tls.look()
         assert (await (await rig.connect(ssl=trusting(two))).call()).status == 200
         assert (await old.call()).status == 200
 
 
 async def test_leaving_answers_what_is_under_way_and_closes_the_idle(one: TlsFiles) -> None:
     """The answer comes whole; a pooled client that never looks at its connection does not hold the exit."""
-    async with serving(tls=one) as rig:
+    async with serving(tls=Tls(one).server) as rig:
         held = await rig.connect(ssl=trusting(one))
         idle = await rig.connect(ssl=trusting(one), limit=1)
         await idle.call()
@@ -106,7 +118,7 @@ async def test_leaving_answers_what_is_under_way_and_closes_the_idle(one: TlsFil
 
 async def test_a_client_that_does_not_finish_its_handshake_does_not_hold_the_exit(one: TlsFiles) -> None:
     """It has asked for nothing yet."""
-    async with serving(tls=one) as rig:
+    async with serving(tls=Tls(one).server) as rig:
         client = await rig.connect()
         client.send(b"\x16\x03\x01")
         await rig.settle()

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,14 +36,12 @@ from agent_contract.listening import (
     inherited,
     listen,
 )
-from agent_contract.server_tls import TlsFiles, server_context
 
 __all__ = [
     "CannotListen",
     "PortInUse",
     "Server",
     "StartFailed",
-    "TlsFiles",
     "inherited",
     "listen",
     "new_event_loop",
@@ -90,10 +89,9 @@ class Server:
         keep_alive_seconds: float = 5.0,
         head_seconds: float = 10.0,
         body_seconds: float = 20.0,
-        tls: TlsFiles | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.ssl_context = None if tls is None else server_context(tls)
-        """The live context: `load_cert_chain` on it rotates the certificate without a restart."""
+        self._tls = tls
         self._sockets = list(sockets)
         self._patience = Patience(keep_alive_seconds, head_seconds, body_seconds)
         self._sweep_seconds = min(_SWEEP_SECONDS, keep_alive_seconds, head_seconds, body_seconds)
@@ -128,12 +126,12 @@ class Server:
         self._shared.default_headers.append((b"date", b""))
         self._look_at_clock()
         loop = asyncio.get_running_loop()
-        timeout = None if self.ssl_context is None else self._patience.head
+        timeout = None if self._tls is None else self._patience.head
         for listening in self._sockets:
             listener = await loop.create_server(
                 lambda: Connection(self._config, self._shared, self._lifespan.state),
                 sock=listening.dup(),  # the loop closes it as it stops accepting; the original keeps the address
-                ssl=self.ssl_context,
+                ssl=self._tls,
                 ssl_handshake_timeout=timeout,
                 backlog=BACKLOG,
             )
