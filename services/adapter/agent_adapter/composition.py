@@ -122,7 +122,7 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
         from agent_adapter.agents.command_agent import CommandAgent  # noqa: PLC0415  # only its kind loads it
 
         launch = Launch(config.command, settings.environment, f"command {config.command[0]!r}")
-        return CommandAgent(launch, on_change=on_change, on_restart=metrics.child_restarts.inc, schema=schema)
+        return CommandAgent(launch, on_change=on_change, on_restart=metrics.child_restarted, schema=schema)
     if config.isolation == "process":
         from agent_adapter.agents.worker_agent import WorkerAgent  # noqa: PLC0415  # only its kind loads it
 
@@ -132,7 +132,7 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
             log_level=settings.log_level,
             environment=settings.environment,
             on_change=on_change,
-            on_restart=metrics.child_restarts.inc,
+            on_restart=metrics.child_restarted,
             schema=schema,
         )
     from agent_adapter.agents.python_agent import PythonAgent  # noqa: PLC0415  # only its kind loads it

@@ -209,6 +209,8 @@ class Totals(Message, frozen=True):
     cancelled: int = 0
     timeout: int = 0
     interrupted: int = 0
+    durations: list[int] = []
+    """How many tasks ran how long, by bucket (`agent_contract.buckets`), each without those below it."""
 
 
 class Heartbeat(Message, frozen=True):

@@ -9,7 +9,6 @@ from msgspec import UNSET
 
 from agent_adapter.handlers.bodies import read_json
 from agent_adapter.handlers.queries import AnyRequest
-from agent_adapter.metrics import CONTENT_TYPE
 
 _ACTION = msgspec.json.Decoder(ActionRequest)
 _DRAIN_PATCH = msgspec.json.Decoder(DrainPatch)
@@ -72,5 +71,6 @@ async def call_drain_off(state: State) -> Drain:
 
 
 @get("/metrics")
-async def metrics(state: State) -> Response[bytes]:
-    return Response(state.adapter.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
+    content_type, page = await state.adapter.metrics.page.render(request.headers.get("accept", ""))
+    return Response(page, headers={"content-type": content_type, "vary": "accept"})
