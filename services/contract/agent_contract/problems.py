@@ -15,6 +15,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "unauthenticated": 401,
     "forbidden": 403,
     "forbidden-service-url": 403,
+    "rbac-denied": 403,
     "not-found": 404,
     "unknown-agent": 404,
     "unknown-instance": 404,

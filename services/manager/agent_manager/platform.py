@@ -52,5 +52,7 @@ class Workload(Struct, frozen=True, kw_only=True):
     """How many it asked for before a stop; None where nobody noted it."""
     desired_state: DesiredState | None = None
     """What its annotation says was last ordered; None: nothing. `stopped` with replicas above 0 reads as `running`."""
+    generation: int = 0
+    """Counts the changes of its spec: what was ordered is seen here from the order's generation on."""
     rolling: bool = False
     """A new template is under way and not every pod is of it."""
