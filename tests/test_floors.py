@@ -57,7 +57,8 @@ FLOORS = {
             "service_urls",
             "handed_over",
         },
-        {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access"},
+        {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access", "sessions"}
+        | {"login_attempts", "samples", "configured", "console"},
         {"handlers"},
         {"app"},
         {"__main__"},

@@ -20,16 +20,28 @@ from litestar.datastructures import State
 
 from agent_manager.access import Who
 from agent_manager.actions import ActionView, Ordered
+from agent_manager.configured import Configured
 from agent_manager.fleet_queries import Answers
-from agent_manager.handlers import adapters, agents, execute, logs, orders, pages, service, tasks
+from agent_manager.handlers import (
+    adapters,
+    agents,
+    console,
+    execute,
+    logs,
+    orders,
+    pages,
+    service,
+    sessions,
+    tasks,
+)
 from agent_manager.handlers.errors import EXCEPTION_HANDLERS
 from agent_manager.handlers.openapi import document
 from agent_manager.handlers.routes import Route
 from agent_manager.handlers.shapes import ExecuteAnswer, Fleet
-from agent_manager.listing import AgentView
 from agent_manager.logs import Lines
 from agent_manager.manager import Manager, Target, Version
 from agent_manager.tasks import TaskListing
+from agent_manager.views import AgentView
 
 _ALL: Final = "/api/agent-services"
 _ONE: Final = "/api/agent-services/{agent_id:str}"
@@ -63,6 +75,8 @@ TABLE: Final = (  # method, path, who, handler, what it does; then body, answer,
     Route("GET", f"{_ONE}/info", _VIEWER, agents.get_info, "What each instance is", gives=Answers, problems=_AGENT),
     Route("GET", f"{_ONE}/drain", _VIEWER, agents.get_drain, "What holds each instance", gives=Answers,
           query=("instanceId",), problems=_INSTANCE),
+    Route("GET", f"{_ONE}/configuration", _VIEWER, agents.get_configuration, "What the file says of it",
+          gives=Configured, problems=_AGENT),
     Route("PATCH", f"{_ONE}/drain", _OPERATOR, orders.move_drain, "Give a drain more or less time",
           takes=DrainPatch, gives=orders.SteeredDrains, query=("instanceId",), problems=(*_STEERING, "over-grace")),
     Route("DELETE", f"{_ONE}/drain", _OPERATOR, orders.call_drain_off, "Call a drain off",
@@ -89,13 +103,25 @@ TABLE: Final = (  # method, path, who, handler, what it does; then body, answer,
           problems=(*_INSTANCE, "logs-unavailable")),
     Route("GET", "/api/events", _VIEWER, agents.follow_events, "What happens",
           headers=("Last-Event-ID",), streams="`agent`, `action`, `drain`, `verdict`; `reset` where some are lost"),
+    Route("GET", "/api/events/recent", _VIEWER, console.list_events, "What happened lately",
+          gives=console.Events, query=("agent", "limit")),
     Route("GET", "/api/version", _VIEWER, service.version, "Which manager this is", gives=Version),
     Route("GET", "/api/prometheus/targets", _ANYONE, service.targets, "Instances to scrape", gives=list[Target]),
     Route("GET", "/metrics", _ANYONE, service.metrics, "Metrics", gives="text/plain", query=("scope",)),
     Route("GET", "/health", _ANYONE, service.health, "Whether it is alive", gives=dict[str, str]),
     Route("GET", "/ready", _ANYONE, service.ready, "Whether it may be sent requests", gives=dict[str, Any],
           problems=("unavailable",)),
-    Route("GET", "/", _VIEWER, pages.index, "A page for people", gives="text/html"),
+    Route("POST", "/api/session", _ANYONE, sessions.sign_in, "Begin a session of the console with a key",
+          takes=sessions.SignIn, status=204, problems=("unauthenticated", "forbidden", "too-many-attempts")),
+    Route("GET", "/api/session", _VIEWER, sessions.get_session, "Who asks, and what they may do",
+          gives=sessions.SignedIn),
+    Route("DELETE", "/api/session", _ANYONE, sessions.sign_out, "End the session", status=204,
+          problems=("forbidden",)),
+    Route("GET", "/api/console/feed", _VIEWER, console.follow_console, "What the console's pages follow",
+          headers=("Last-Event-ID",), streams="`hello`, the listing's, the journal's as `journal-*`, `past`, `step`"),
+    Route("GET", "/", _ANYONE, console.page, "The console", gives="text/html"),
+    Route("GET", "/console/{version:str}/{path:path}", _ANYONE, console.console_asset, "What the console is made of",
+          gives="application/octet-stream", problems=("not-found",)),
     Route("GET", "/schema", _ANYONE, pages.schema_page, "This API as a page", gives="text/html"),
     Route("GET", "/schema/openapi.json", _ANYONE, pages.openapi, "This API", gives=dict[str, Any]),
     Route("GET", "/schema/assets/{name:str}", _ANYONE, pages.asset, "What the page is made of",

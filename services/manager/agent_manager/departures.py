@@ -11,7 +11,7 @@ Reason = Literal["unregistered", "replaced", "expired", "mass-loss", "withdrawn"
 """It said so; a newer life has its place; silence; silence with many others; its source took it away."""
 Outcome = Literal["clean", "cut", "lost"]
 
-MESSAGES: Final[dict[Reason, str]] = {
+_MESSAGES: Final[dict[Reason, str]] = {
     "unregistered": "it unregistered",
     "replaced": "another process answers at its address",
     "expired": "it was not heard of for too long",
@@ -39,6 +39,14 @@ class Departure(Struct, frozen=True, kw_only=True):
         if self.drain is None:
             return None
         return "cut" if self.drain.cut_tasks else "clean"
+
+
+def leave_message(departure: Departure) -> str:
+    """Say why an instance left."""
+    instance, why = departure.instance, _MESSAGES[departure.reason]
+    if departure.reason == "withdrawn" and instance.pod is not None:
+        why = f"its pod {instance.pod.name} is gone"
+    return f"{instance.instance_id} left: {why}"
 
 
 def drain_message(departure: Departure) -> str:

@@ -68,6 +68,11 @@ class Slots:
         self._flapping.add((agent_id, origin))
         return True
 
+    def forget(self, agent_id: str, origin: Origin) -> None:
+        """Drop the history of an address that is nobody's now: who gets it next is no successor of who had it."""
+        if (agent_id, origin) in self._slots:
+            self._drop((agent_id, origin))
+
     def calmed(self, now: float) -> Iterator[tuple[str, Origin]]:
         """Give the addresses that flap no more: up for long enough, or left alone for a minute."""
         for key in tuple(self._flapping):

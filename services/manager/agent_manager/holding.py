@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from agent_manager.platform import Pod
 from agent_manager.records import AgentRecord, Instance, Timing
 from agent_manager.registry import Registry
 
@@ -18,7 +19,7 @@ class Absence(msgspec.Struct, frozen=True):
     on_purpose: bool | None = None
     """Whether the last instance that could take a call was paused, or stopped through the API; None: none was seen."""
     began_to_start_at: float | None = None
-    """Monotonic: when the newest instance that is still `starting` appeared."""
+    """Monotonic: when the newest instance or pod that is still `starting` appeared."""
 
 
 PRESENT = Absence()
@@ -49,7 +50,15 @@ def held_until(
 
 
 def _some_come_or_go(record: AgentRecord) -> bool:
-    return any(instance.state != "paused" for instance in record.instances.values())
+    return any(state != "paused" for state in record.states)
+
+
+def _starting(record: AgentRecord) -> set[str]:
+    """Give who is starting: processes, pods without one by their uid, or what a workload has yet to make."""
+    parts: dict[str, Instance | Pod] = {**record.instances, **record.bare_pods}
+    if not parts and record.desired_instances:
+        return {"its first pod"}
+    return {key for key, part in parts.items() if part.state == "starting"}
 
 
 class Absences:
@@ -94,7 +103,7 @@ class Absences:
         if went is not None:
             away = all(key in self._ordered or one.state == "paused" for key, one in went.items())
             self._absences[record.id] = Absence(on_purpose=away)
-        starting = {key for key, one in record.instances.items() if one.state == "starting"}
+        starting = _starting(record)
         if starting - self._starting.get(record.id, set()):
             self._absences[record.id] = Absence(on_purpose=False, began_to_start_at=self._clock())
         self._starting[record.id] = starting

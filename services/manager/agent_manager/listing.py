@@ -6,65 +6,27 @@ alone: a thousand agents that beat are listed in the time it takes to join their
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from agent_contract.sse import encode_event
-from agent_contract.wire import DesiredState, Drain, ProblemState, State
-from msgspec import Struct
 
-from agent_manager.records import AgentRecord, Instance, Source
+from agent_manager.records import AgentRecord
 from agent_manager.registry import Registry
+from agent_manager.views import view
 
 _BATCH: Final = 100
 """How many changes are made into one write."""
 
 
-class InstanceView(Struct, rename="camel", frozen=True):
-    """An instance as listings show it; the order of members is part of the promise."""
-
-    instance_id: str
-    service_url: str
-    state: State
-    reachable: bool
-    source: Source
-    registered_at: datetime | None
-    last_seen: datetime | None
-    started_at: datetime | None
-    version: str | None
-    adapter_version: str | None
-    restarts: int
-    max_concurrency: int | None
-    current_task: str | None = msgspec.field(name="current_task")
-    running: int
-    queued: int
-    drain: Drain | None
-    problem: ProblemState | None
-
-
-class AgentView(Struct, rename="camel", frozen=True):
-    """An agent as listings show it."""
-
-    id: str
-    name: str | None
-    description: str | None
-    state: State
-    desired_state: DesiredState
-    parameters_schema: dict[str, Any] | None
-    sources: list[str]
-    ready_instances: int
-    desired_instances: int | None
-    problem: ProblemState | None
-    instances: list[InstanceView]
-
-
-_UNSEEN: Final = datetime(1, 1, 1, tzinfo=UTC)
 _GAP: Final = b'"lastSeen":"0001-01-01T00:00:00Z"'
 
 
 class _Text:
-    """The text of one agent: pieces between the places where `lastSeen` stands."""
+    """The text of one agent: pieces between the places where `lastSeen` of a process stands, in their order.
+
+    Pods without one come after them, and were never heard of: they are part of the last piece.
+    """
 
     __slots__ = ("_pieces", "_record", "_revision", "_touched", "text")
 
@@ -181,43 +143,3 @@ class _Follower:
         self.woken.clear()
         changed, self._changed = list(self._changed), {}
         return changed
-
-
-def view(record: AgentRecord, *, unseen: bool = False) -> AgentView:
-    """Give an agent as listings show it; `unseen`: with gaps where `lastSeen` is to stand."""
-    return AgentView(
-        id=record.id,
-        name=record.name,
-        description=record.description,
-        state=record.state,
-        desired_state=record.desired_state,
-        parameters_schema=record.parameters_schema,
-        sources=record.sources,
-        ready_instances=sum(instance.routable for instance in record.instances.values()),
-        desired_instances=record.desired_instances,
-        problem=record.problem,
-        instances=[instance_view(one, _UNSEEN if unseen else one.last_seen) for one in record.instances.values()],
-    )
-
-
-def instance_view(instance: Instance, last_seen: datetime | None) -> InstanceView:
-    """Give an instance as listings show it."""
-    return InstanceView(
-        instance_id=instance.instance_id,
-        service_url=instance.service_url,
-        state=instance.state,
-        reachable=instance.reachable,
-        source=instance.source,
-        registered_at=instance.registered_at,
-        last_seen=last_seen,
-        started_at=instance.started_at,
-        version=instance.version,
-        adapter_version=instance.adapter_version,
-        restarts=instance.restarts,
-        max_concurrency=instance.max_concurrency,
-        current_task=instance.current_task,
-        running=instance.running,
-        queued=instance.queued,
-        drain=instance.drain,
-        problem=instance.problem,
-    )

@@ -28,6 +28,8 @@ class Silent(Struct, frozen=True):
     """Lost with many others, and silent for 5 TTL: gone."""
     lost: list[Instance]
     """Lost with many others just now: kept, and to be probed."""
+    in_pods: list[Instance]
+    """In pods that are there: kept, and not to be called."""
 
 
 class Liveness:
@@ -40,13 +42,17 @@ class Liveness:
         self._heard: dict[str, Instance] = {}
         self._stopping: dict[str, Instance] = {}
         self._lost: dict[str, Instance] = {}
+        self._in_pods: dict[str, Instance] = {}
+        self._silent_in_pods: dict[str, Instance] = {}
+        self._sorts = (self._heard, self._stopping, self._lost, self._in_pods, self._silent_in_pods)
+        """Each instance is in one of them. Those in pods are on neither side of a mass loss."""
         self._last_word = now
         self._swept_at: float | None = None
         self.grace_until = now + self._ttl
         """Before that nothing is purged: this manager was away, or has just come."""
 
     def __len__(self) -> int:
-        return len(self._heard) + len(self._stopping) + len(self._lost)
+        return sum(map(len, self._sorts))
 
     @property
     def lost(self) -> int:
@@ -67,30 +73,32 @@ class Liveness:
     def sort_in(self, instance: Instance) -> None:
         """Put an instance where its state belongs, last in the order of words."""
         self.forget(instance)
-        if instance.state == "stopping":
+        if instance.pod is not None:
+            self._in_pods[instance.instance_id] = instance
+        elif instance.state == "stopping":
             self._stopping[instance.instance_id] = instance
         else:
             self._heard[instance.instance_id] = instance
 
     def forget(self, instance: Instance) -> None:
         """Drop an instance that left."""
-        instance_id = instance.instance_id
-        if self._heard.pop(instance_id, None) is None and self._stopping.pop(instance_id, None) is None:
-            self._lost.pop(instance_id, None)
+        for sort in self._sorts:
+            if sort.pop(instance.instance_id, None) is not None:
+                return
 
     def in_grace(self, now: float) -> bool:
         """Tell whether silence proves nothing at present."""
         return now < self.grace_until
 
     def sweep(self, now: float) -> Silent:
-        """Give who was silent for too long, and forget those that are gone.
+        """Give who was silent for too long, and forget those that are gone; each of those in pods is given once.
 
         A sweep that comes late by more than an interval shows that this manager was itself suspended.
         """
         if self._swept_at is not None and now - self._swept_at > SWEEP_SECONDS + self._interval:
             self.grace_until = now + self._ttl
         self._swept_at = now
-        silent = Silent([], [], [])
+        silent = Silent([], [], [], [])
         if self.in_grace(now):
             return silent
         silent.expired.extend(one for one in self._stopping.values() if self._is_over(one, now))
@@ -99,6 +107,9 @@ class Liveness:
             self.forget(instance)
         while (first := next(iter(self._heard.values()), None)) and now - first.heard_at >= self._ttl:
             self._judge(first, silent)
+        while (first := next(iter(self._in_pods.values()), None)) and now - first.heard_at >= self._ttl:
+            self._silent_in_pods[first.instance_id] = self._in_pods.pop(first.instance_id)
+            silent.in_pods.append(first)
         return silent
 
     def _is_over(self, instance: Instance, now: float) -> bool:

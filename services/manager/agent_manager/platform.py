@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from agent_contract.wire import DesiredState, ProblemState
+from agent_contract.wire import DesiredState, ProblemState, State
 from msgspec import Struct
 
 from agent_manager.agent_client import Origin
@@ -37,6 +37,11 @@ class Pod(Struct, frozen=True, kw_only=True):
     """Its adapter's container runs: somebody may answer at its address."""
     problem: ProblemState | None = None
 
+    @property
+    def state(self) -> State:
+        """The state of a pod in which no process is known."""
+        return "stopping" if self.leaving else "starting"
+
 
 class Workload(Struct, frozen=True, kw_only=True):
     """A Deployment or StatefulSet that carries an agent's label."""
@@ -56,3 +61,8 @@ class Workload(Struct, frozen=True, kw_only=True):
     """Counts the changes of its spec: what was ordered is seen here from the order's generation on."""
     rolling: bool = False
     """A new template is under way and not every pod is of it."""
+
+    @property
+    def title(self) -> str:
+        """Which one it is, for people."""
+        return f"{self.kind} {self.namespace}/{self.name}"

@@ -160,8 +160,8 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     @property
     def states(self) -> list[State]:
         """The state of each instance, and of each pod without one."""
-        bare: list[State] = ["stopping" if pod.leaving else "starting" for pod in self.bare_pods.values()]
-        return [instance.state for instance in self.instances.values()] + bare
+        parts: list[Instance | Pod] = [*self.instances.values(), *self.bare_pods.values()]
+        return [part.state for part in parts]
 
     @property
     def state(self) -> State:
@@ -173,6 +173,13 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     def desired_instances(self) -> int | None:
         """How many its workloads ask for; None where nobody says."""
         return sum(workload.replicas for workload in self.workloads.values()) if self.workloads else None
+
+    @property
+    def waiting_workload(self) -> Workload | None:
+        """The workload whose rollout waits until this agent is resumed."""
+        if self.desired_state != "paused":
+            return None
+        return next((workload for workload in self.workloads.values() if workload.rolling), None)
 
     @property
     def problem(self) -> ProblemState | None:

@@ -16,15 +16,12 @@ from agent_manager.agent_client import Origin
 from agent_manager.departures import Departure
 from agent_manager.discovery.events import Event
 from agent_manager.journal import Journal
+from agent_manager.losses import Losses
 from agent_manager.records import AgentRecord, Instance, Timing
 from agent_manager.roster import Roster
 from agent_manager.sources import Sources
 
-_FAILURES: Final = 2
-"""Probes in a row without an answer that end routing; one that is refused ends it at once."""
 _BEATS_MISSING_INTERVALS: Final = 2.5
-_NAMED: Final = 10
-"""How many instances the message of a mass loss names."""
 
 
 class Registry:
@@ -50,6 +47,7 @@ class Registry:
         self.agents = self._fleet.agents
         self.instances = self._fleet.instances
         """Of all agents, by instance id."""
+        self._losses = Losses(self._roster, timing, journal)
         self._sources = Sources(self._roster)
         self.listed_at = self._sources.listed_at
         """Monotonic: when each source of discovery last told everything that it knows."""
@@ -126,6 +124,7 @@ class Registry:
         # one that does not say is called: if it is not up yet, it refuses, which costs its caller nothing
         instance.said_state = registration.status or (instance.said_state if known else "running")
         instance.observed.pop("beats-missing", None)
+        self._roster.enter_pod(instance)
         words.take_description(record, instance, said)
         if desired_states.adopt(record, registration.desired_state):
             self._roster.note("agent", instance, "desired-paused", f"{record.id} was paused elsewhere, as it says")
@@ -181,15 +180,8 @@ class Registry:
         One that was lost with many others is gone when its port refuses.
         """
         instance.failed_probes += 1
-        if self.instances.get(instance.instance_id) is not instance:
-            return
-        now = self._clock()
-        if refused and "mass-loss" in instance.observed and not self._roster.liveness.in_grace(now):
-            self._roster.drop(instance, "mass-loss", now)
-        elif (refused or instance.failed_probes >= _FAILURES) and self._roster.mark(instance, "unreachable", detail):
-            self._roster.note("verdict", instance, "unreachable", detail, level="warning")
-            self._roster.lose(instance, now)
-            self._roster.publish(self.agents[instance.agent_id], now)
+        if self.instances.get(instance.instance_id) is instance:
+            self._losses.probe_failed(instance, detail, self._clock(), refused=refused)
 
     def found_other_life(self, instance: Instance) -> None:
         """Drop an instance at whose address another life answered: its id does not come back."""
@@ -212,28 +204,13 @@ class Registry:
     def sweep(self) -> list[Instance]:
         """Drop who was silent for too long; give those lost all at once, which are to be probed now."""
         now = self._clock()
-        silent = self._roster.liveness.sweep(now)
-        for instance in silent.expired:
-            self._roster.drop(instance, "expired", now)
-        for instance in silent.given_up:
-            self._roster.drop(instance, "mass-loss", now)
-        self._hold_lost(silent.lost, now)
+        lost = self._losses.sweep(now)
         self._roster.calm(now)
         if not self._roster.liveness.in_grace(now):
             kept = max(self.timing.hold_seconds, self.timing.ttl_seconds)
             for record in self._fleet.forget_emptied(now - kept):
                 self._roster.publish(record, now)
-        return silent.lost
-
-    def _hold_lost(self, lost: list[Instance], now: float) -> None:
-        if not lost:
-            return
-        names = ", ".join(instance.instance_id for instance in lost[:_NAMED]) + (", ..." if len(lost) > _NAMED else "")
-        message = f"{len(lost)} instances fell silent at once and are kept, not called, and probed: {names}"
-        self._journal.record("verdict", "", "mass-loss", message, level="warning")
-        for instance in lost:
-            self._roster.mark(instance, "mass-loss", "it fell silent with many others at once")
-            self._roster.publish(self.agents[instance.agent_id], now)
+        return lost
 
     def _refuse_stale(self, instance_id: str) -> None:
         if self._fleet.is_retired(instance_id):

@@ -12,12 +12,14 @@ from msgspec import UNSET, UnsetType
 
 from agent_manager import desired_states, words
 from agent_manager.agent_client import Origin
+from agent_manager.attachments import pod_of, process_of
 from agent_manager.changes import Changes
-from agent_manager.departures import MESSAGES, Departure, Reason, drain_message
+from agent_manager.departures import Departure, Reason, drain_message, leave_message
 from agent_manager.flapping import DOWNS, STEADY_SECONDS, WITHIN_SECONDS, Slots
 from agent_manager.fleet import Fleet
 from agent_manager.journal import Journal, Kind, Level
 from agent_manager.liveness import Liveness
+from agent_manager.platform import Pod
 from agent_manager.records import AgentRecord, Instance, Observation, Timing
 
 _FLAPPING = f"it was lost {DOWNS} times within {WITHIN_SECONDS:g} s: called again when steady for {STEADY_SECONDS:g} s"
@@ -59,6 +61,41 @@ class Roster:
             self.fleet.move(instance, origin)
         return instance
 
+    def enter_pod(self, instance: Instance) -> None:
+        """Let the pod that an instance is in decide from now on that it exists."""
+        pod = None if instance.pod is not None else pod_of(self.fleet, instance)
+        if pod is not None:
+            self.attach(instance, pod)
+
+    def fill(self, pod: Pod, now: float) -> Instance | None:
+        """Find the process of a pod without one among those that are known; whoever calls this publishes."""
+        process = process_of(self.fleet, pod)
+        if process is not None:
+            was = process.state
+            self.attach(process, pod)
+            self.liveness.sort_in(process)
+            if process.state != was:
+                self.told_to_stop(process, was, now)
+        return process
+
+    def attach(self, instance: Instance, pod: Pod) -> None:
+        """Note that an instance is in this pod. Silence proves nothing of it any more: its pod is there."""
+        self.fleet.attach(instance, pod)
+        if pod.leaving:
+            instance.platform_state = "stopping"
+        lost = instance.observed.pop("mass-loss", None)
+        if lost is not None:
+            self.mark(instance, "unreachable", lost.detail)
+
+    def told_to_stop(self, instance: Instance, was: State, now: float) -> None:
+        """Note that the platform ends an instance, whatever it says itself."""
+        record = self.fleet.agents[instance.agent_id]
+        instance.kept_until = self._kept_until(record, instance, now)
+        if was != "stopping":
+            pod = "its pod" if instance.pod is None else f"pod {instance.pod.name}"
+            message = f"{instance.instance_id} was {was} and is stopping: {pod} is being deleted"
+            self.note("agent", instance, "stopping", message)
+
     def arrive(self, instance: Instance, was: State, now: float) -> None:
         """Add a settled instance if it is new, and note its word."""
         if instance.instance_id not in self.fleet.instances:
@@ -81,7 +118,9 @@ class Roster:
 
     def drop(self, instance: Instance, reason: Reason, now: float) -> None:
         """Take an instance away that did not unregister."""
-        self.leave(Departure(instance=instance, reason=reason, drain_lost=instance.state == "stopping"), now)
+        knows_us = instance.beat_at is not None or instance.platform_state is None
+        lost = instance.state == "stopping" and knows_us  # who never registered here cannot unregister either
+        self.leave(Departure(instance=instance, reason=reason, drain_lost=lost), now)
 
     def leave(self, departure: Departure, now: float) -> None:
         """Take an instance away and tell why. Whoever still holds the record sees `stopped`."""
@@ -94,13 +133,15 @@ class Roster:
         report = departure.drain
         if instance.reachable and not (report is not None and report.reason in _ORDERED):
             self.lose(instance, now)
+        in_order = reason == "unregistered" or (reason == "withdrawn" and instance.platform_state is not None)
         instance.platform_state, instance.said_state = None, "stopped"
-        level: Level = "info" if reason == "unregistered" else "warning"
-        self.note("agent", instance, reason, f"{instance.instance_id} left: {MESSAGES[reason]}", level=level)
+        self.note("agent", instance, reason, leave_message(departure), level="info" if in_order else "warning")
         if departure.outcome is not None:
             self.note("drain", instance, departure.outcome, drain_message(departure))
         for callback in tuple(self.departed):
             callback(departure)
+        if instance.pod is not None and instance.pod.uid in record.bare_pods and reason != "replaced":
+            self.fill(instance.pod, now)
         self.publish(record, now)
 
     def heard(self, instance: Instance, was: State, now: float, *, news: bool) -> None:
@@ -119,12 +160,19 @@ class Roster:
 
     def lose(self, instance: Instance, now: float) -> None:
         """Count a loss against its address, unless it leaves by an order, the manager's or the platform's."""
-        if instance.drain is not None and instance.drain.reason in _ORDERED:
+        if instance.platform_state is not None or (instance.drain is not None and instance.drain.reason in _ORDERED):
             return
         if self.slots.down(instance.agent_id, instance.origin, now):
             record = self.fleet.agents[instance.agent_id]
             record.flapping = ProblemState("flapping", _FLAPPING, self._wall())
             self.note("verdict", instance, "flapping", f"{record.id} flaps: {_FLAPPING}", level="warning")
+
+    def forget_slot(self, instance: Instance) -> None:
+        """Forget how processes came and went at an address that another pod may get."""
+        self.slots.forget(instance.agent_id, instance.origin)
+        record = self.fleet.agents.get(instance.agent_id)
+        if record is not None and not self.slots.flaps(record.id):
+            record.flapping = None
 
     def calm(self, now: float) -> None:
         """Let those that flapped and are steady again be called."""
@@ -164,9 +212,20 @@ class Roster:
             record.unroutable_since = None
         elif record.unroutable_since is None:
             record.unroutable_since = now
+        self._look_at_rollout(record)
         record.touched += 1
         record.revision = self.changes.revision + 1
         self.changes.publish(record.id)
+
+    def _look_at_rollout(self, record: AgentRecord) -> None:
+        """Say that a rollout waits; its `since` is that of the first time."""
+        workload = record.waiting_workload
+        if workload is None:
+            record.rollout_waits = None
+            return
+        since = self._wall() if record.rollout_waits is None else record.rollout_waits.since
+        detail = f"the rollout of {workload.title} waits: pods of a paused agent are not ready; resume it to go on"
+        record.rollout_waits = ProblemState("rollout-waits", detail, since)
 
     def _kept_until(self, record: AgentRecord, instance: Instance, now: float) -> float | None:
         own = UNSET if record.configured is None else record.configured.drain_timeout_seconds

@@ -1,8 +1,10 @@
-"""What the sources of discovery say, taken into the roster. A source only takes away what it brought."""
+"""What the sources of discovery say of instances, taken into the roster. A source only takes away what it brought."""
 
 from agent_manager import words
 from agent_manager.agent_client import Origin
 from agent_manager.discovery.events import Event, Gone, Listed, Seen
+from agent_manager.platform import Pod
+from agent_manager.platform_view import PlatformView
 from agent_manager.records import Instance, Source
 from agent_manager.roster import Roster
 
@@ -14,6 +16,7 @@ class Sources:
         self.listed_at: dict[Source, float] = {}
         self._roster = roster
         self._fleet = roster.fleet
+        self._platform = PlatformView(roster)
 
     def apply(self, event: Event, now: float) -> None:
         """Take one event."""
@@ -23,6 +26,8 @@ class Sources:
             self._gone(event, now)
         elif isinstance(event, Listed):
             self._listed(event, now)
+        else:
+            self._platform.apply(event, now)
 
     def _seen(self, event: Seen, now: float) -> None:
         """Take an instance that answered `/info` at its address. Where it registered, the registered URL stays."""
@@ -30,16 +35,30 @@ class Sources:
         known = self._fleet.instances.get(info.instance_id)
         if self._fleet.is_retired(info.instance_id) or (known is not None and known.agent_id != info.id):
             return
+        pod = None if event.pod_uid is None else self._fleet.pods.get(event.pod_uid)
+        if event.source == "kubernetes" and not (pod is not None and self._is_in(pod, event, known)):
+            return
         record = self._fleet.agent(info.id, now)
         origin = Origin.parse(event.service_url) if known is None else known.origin
         instance = self._roster.settle(record, info.instance_id, event.service_url, origin, now)
         was = instance.state
         instance.sources.add(event.source)
+        if pod is not None and instance.pod is None:
+            self._roster.attach(instance, pod)
         instance.answered_at = now
         words.take_description(record, instance, words.described(info))
         words.take_status(instance, event.status)
         self._roster.back(instance, now)
         self._roster.arrive(instance, was, now)
+
+    def _is_in(self, pod: Pod, event: Seen, known: Instance | None) -> bool:
+        """Tell whether who answered is the process in this pod: another agent is not, nor a newcomer on its way out."""
+        occupant = self._fleet.pods.process_in(pod.uid)
+        if occupant is not None and occupant is not known and occupant.origin != Origin.parse(event.service_url):
+            return False  # it registered meanwhile at another port of the pod
+        if known is None and event.status.status in ("stopping", "stopped"):
+            return False  # it has just unregistered, or will say itself that it drains
+        return event.info.id == pod.agent_id and (known is None or known.pod is None or known.pod is pod)
 
     def _gone(self, event: Gone, now: float) -> None:
         record = self._fleet.agents.get(event.agent_id)
@@ -59,6 +78,8 @@ class Sources:
                 self._withdraw(instance, event.source, now)
 
     def _withdraw(self, instance: Instance, source: Source, now: float) -> None:
+        if source == "kubernetes":  # it tells of pods, and each of them decides
+            return
         if instance.sources == {source}:
             self._roster.drop(instance, "withdrawn", now)
         elif source in instance.sources:

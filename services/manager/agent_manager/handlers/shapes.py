@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from agent_manager.listing import AgentView
+from agent_manager.views import AgentView
 
 
 class Fleet(Struct):
