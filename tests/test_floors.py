@@ -56,7 +56,8 @@ FLOORS = {
             "listing",
             "service_urls",
             "handed_over",
-        },
+        }
+        | {"pod_index", "attachments", "platform_view", "losses", "views"},
         {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access", "sessions"}
         | {"login_attempts", "samples", "configured", "console"},
         {"handlers"},
