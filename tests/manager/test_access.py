@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from agent_contract.loading import ConfigurationError
 from agent_manager.access import Access, Caller, Who
 from agent_manager.app import TABLE
 from agent_manager.credentials import Credentials
+from agent_manager.sessions import Sessions
 
 from tests.manager.fake_adapter import FakeAdapter
 from tests.manager.manager_rig import ALL, ManagerRig, running_manager
@@ -284,7 +286,7 @@ def test_the_adapters_routes_close_with_an_agent_s_own_token_alone(tmp_path: Pat
     """As soon as one is configured."""
     (tmp_path / "agents").write_text("echo secret")
     credentials = Credentials({"MANAGER_AGENT_TOKENS_FILE": str(tmp_path / "agents")}, Clock())
-    access = Access(credentials, lambda _: None)
+    access = Access(credentials, Sessions(credentials, lambda: datetime.now(UTC)), lambda _: None)
     assert credentials.closes_adapter_routes
     assert access.check(Who.ADAPTER, {b"x-manager-token": b"secret"}) == Caller(agent_id="echo")
     assert access.check(Who.VIEWER, {}) == Caller()

@@ -38,6 +38,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "unsupported-media-type": 415,
     "bad-parameters": 422,
     "key-reused": 422,
+    "too-many-attempts": 429,
     "agent-failed": 500,
     "agent-crashed": 500,
     "result-too-large": 500,

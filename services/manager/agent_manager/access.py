@@ -1,6 +1,10 @@
 """Who may do what: the one place that reads credentials of requests.
 
 Synchronous and without I/O: it runs before every request.
+
+A browser sends its cookie whoever wrote the page that makes it ask, and reaches a manager on loopback from any page. So
+what changes something is refused to a page of another origin, where a cookie stands for the caller or nothing does:
+`Sec-Fetch-Site` or `Origin` must say that it is our own, and a cookie needs a header beside it that no form can send.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,15 +15,20 @@ import msgspec
 from agent_contract.identity import is_agent_id
 from agent_contract.problems import Problem
 
-from agent_manager.credentials import ApiKey, Credentials
+from agent_manager.credentials import ApiKey, Credentials, Role
+from agent_manager.sessions import Session, Sessions
 
 Headers = Mapping[bytes, bytes]
 """A request's headers by their names in lower case."""
-FailureReason = Literal["missing", "unknown", "role", "other-agent"]
+FailureReason = Literal["missing", "unknown", "role", "other-agent", "other-site"]
 
 _RANK: Final = {"viewer": 0, "operator": 1, "admin": 2}
 _LONGEST_CALLER: Final = 200
 _CALLER_PARTS: Final = 3
+COOKIES: Final = ("__Host-agent-manager", "agent-manager")
+"""The session's cookie over https, where the browser holds it to this very host, and over http."""
+SCRIPT_HEADER: Final = b"x-requested-with"
+"""A page of another origin cannot send it without being asked for (CORS), and nobody here says that it may."""
 
 
 class Who(Enum):
@@ -39,6 +48,8 @@ class Caller(msgspec.Struct, frozen=True):
     name: str | None = None
     agent_id: str | None = None
     """The agent whose own token was given: it may speak for this agent only."""
+    role: Role = "admin"
+    """What it may do on the routes of people; everything where nobody is asked who they are."""
 
 
 NOBODY: Final = Caller()
@@ -47,8 +58,11 @@ NOBODY: Final = Caller()
 class Access:
     """Tells callers apart and refuses those who may not."""
 
-    def __init__(self, credentials: Credentials, on_failure: Callable[[FailureReason], None]) -> None:
+    def __init__(
+        self, credentials: Credentials, sessions: Sessions, on_failure: Callable[[FailureReason], None]
+    ) -> None:
         self._credentials = credentials
+        self._sessions = sessions
         self._on_failure = on_failure
 
     def check(self, who: Who, headers: Headers) -> Caller:
@@ -65,6 +79,17 @@ class Access:
         """Refuse an agent's own token that speaks for another agent; raises Problem 403 `forbidden`."""
         if caller.agent_id is not None and caller.agent_id != agent_id:
             raise self._forbidden("other-agent", f"this token is that of {caller.agent_id}, not of {agent_id}")
+
+    def session(self, headers: Headers) -> Session | None:
+        """Give the session that the request's cookie stands for, None where there is none."""
+        found = _cookies(headers)
+        given = next((found[name] for name in COOKIES if name in found), None)
+        return None if given is None else self._sessions.read(given)
+
+    def check_origin(self, headers: Headers) -> None:
+        """Refuse a request that a page of another origin had a browser make; raises Problem 403 `forbidden`."""
+        if not _is_of_this_origin(headers):
+            raise self._forbidden("other-site", "a page of another origin may not do this")
 
     def _caller(self, headers: Headers) -> Caller:
         """Give who wants an agent called: an operator, or an adapter whose agent calls another."""
@@ -84,6 +109,7 @@ class Access:
     def _adapter(self, headers: Headers) -> Caller:
         credentials = self._credentials
         if not credentials.closes_adapter_routes:
+            self.check_origin(headers)
             return NOBODY
         token = headers.get(b"x-manager-token")
         if token is None:
@@ -96,21 +122,33 @@ class Access:
         return Caller(agent_id=own)
 
     def _client(self, who: Who, headers: Headers) -> Caller:
+        changes = who is not Who.VIEWER
         if not self._credentials.closes_client_routes:
+            if changes:
+                self.check_origin(headers)
             return NOBODY
         scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
         given = secret.strip() if scheme.lower() == b"bearer" else b""
-        key = self._credentials.key_of(given) if given else None
-        if not given:
-            raise self._unauthenticated("missing", "this route needs Authorization: Bearer and an API key", "Bearer")
+        key = self._credentials.key_of(given) if given else self._signed_in(headers, changes=changes)
         if key is None:
             raise self._unauthenticated("unknown", "this API key is not known", "Bearer")
         return self._with_role(who, key)
 
+    def _signed_in(self, headers: Headers, *, changes: bool) -> ApiKey:
+        session = self.session(headers)
+        if session is None:
+            detail = "this route needs Authorization: Bearer and an API key, or the console's session"
+            raise self._unauthenticated("missing", detail, "Bearer")
+        if changes:
+            self.check_origin(headers)
+            if SCRIPT_HEADER not in headers:
+                raise self._forbidden("other-site", "with a cookie this needs the header X-Requested-With too")
+        return session.key
+
     def _with_role(self, who: Who, key: ApiKey) -> Caller:
         if _RANK[key.role] < _RANK[who.value]:
             raise self._forbidden("role", f"{key.name} is {key.role}, and this needs {who.value}")
-        return Caller(key.name)
+        return Caller(key.name, role=key.role)
 
     def _unauthenticated(self, reason: FailureReason, detail: str, scheme: str) -> Problem:
         self._on_failure(reason)
@@ -119,6 +157,27 @@ class Access:
     def _forbidden(self, reason: FailureReason, detail: str) -> Problem:
         self._on_failure(reason)
         return Problem("forbidden", detail)
+
+
+def _cookies(headers: Headers) -> dict[str, str]:
+    """Give the cookies of a request (RFC 6265, 4.2.1); of two with one name the first, that of the longer path."""
+    pairs = (pair.strip().partition("=") for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"))
+    found: dict[str, str] = {}
+    for name, _, value in pairs:
+        found.setdefault(name, value)
+    return found
+
+
+def _is_of_this_origin(headers: Headers) -> bool:
+    """Tell whether our own page asks, or no page at all.
+
+    Every browser of today says `Sec-Fetch-Site` where the origin is https or loopback; the rest say `Origin` with what
+    changes something (Fetch Standard, 3.2). Its scheme is left out: a proxy may end TLS before us.
+    """
+    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+    if site is not None:
+        return site in (b"same-origin", b"none")
+    return origin is None or origin.partition(b"://")[2].lower() == headers.get(b"host", b"").lower()
 
 
 def _said_caller(headers: Headers, own_agent: str | None) -> str | None:

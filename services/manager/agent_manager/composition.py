@@ -13,6 +13,7 @@ from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
 from agent_manager.background import Background
 from agent_manager.config import ManagerSettings
+from agent_manager.console.feed import Feed
 from agent_manager.credentials import Credentials
 from agent_manager.discovery.events import Discovery
 from agent_manager.discovery.static import StaticDiscovery
@@ -25,16 +26,19 @@ from agent_manager.idempotency import Keys
 from agent_manager.journal import Journal
 from agent_manager.listing import Listing
 from agent_manager.live import Live
+from agent_manager.login_attempts import LoginAttempts
 from agent_manager.logs import Logs
 from agent_manager.manager import Manager
-from agent_manager.metrics import Metrics
+from agent_manager.metrics import BUCKETS, Metrics
 from agent_manager.probes import Prober
 from agent_manager.queries import InstanceQueries
 from agent_manager.readiness import Readiness
 from agent_manager.records import Timing
 from agent_manager.registrations import Registrations
 from agent_manager.registry import Registry
+from agent_manager.samples import Samples
 from agent_manager.service_urls import ServiceUrls
+from agent_manager.sessions import Sessions
 from agent_manager.sweeper import Sweeper
 from agent_manager.task_places import TaskPlaces
 from agent_manager.tasks import Tasks
@@ -92,6 +96,8 @@ class Parts:
             spawn=self._spawn,
             on_end=metrics.acted,
         )
+        self._samples = Samples(registry, metrics.tally, BUCKETS, self.background, clock=clock)
+        listing, sessions, started_at = Listing(registry), Sessions(credentials, _wall), _wall()
         self.manager = Manager(
             registry=registry,
             registrations=Registrations(
@@ -104,7 +110,7 @@ class Parts:
                 clock=clock,
             ),
             results=results,
-            listing=Listing(registry),
+            listing=listing,
             journal=journal,
             dispatcher=Dispatcher(registry, self.client, self.prober, absences, keys, places, metrics, clock=clock),
             tasks=Tasks(registry, queries, live, results, places),
@@ -112,12 +118,15 @@ class Parts:
             queries=queries,
             drains=Drains(registry, queries, live, actions, absences, journal),
             logs=Logs(registry, queries, live, self.client),
-            access=Access(credentials, metrics.refused_credentials),
+            access=Access(credentials, sessions, metrics.refused_credentials),
             credentials=credentials,
+            sessions=sessions,
+            login_attempts=LoginAttempts(clock),
+            feed=Feed(listing, journal, self._samples, started_at, _wall),
             metrics=metrics,
             readiness=Readiness(registry, [one.name for one in self._discoveries], clock),
             clock=clock,
-            started_at=_wall(),
+            started_at=started_at,
         )
 
     @asynccontextmanager
@@ -127,6 +136,7 @@ class Parts:
             self._group = group
             self._start(self.prober.run())
             self._start(self._sweeper.run())
+            self._start(self._samples.run())
             for discovery in self._discoveries:
                 self._start(discovery.run(self.manager.registry.apply))
             try:

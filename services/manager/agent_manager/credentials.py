@@ -59,6 +59,11 @@ class Credentials:
         return tokens[0] if tokens else None
 
     @property
+    def manager_tokens(self) -> tuple[str, ...]:
+        """Every manager token that is accepted, the one that is sent first."""
+        return self._tokens.value()
+
+    @property
     def closes_adapter_routes(self) -> bool:
         """Whether a manager token or an agent's own is configured."""
         return bool(self._tokens.configured or self._agents.configured)
@@ -78,6 +83,10 @@ class Credentials:
     def agent_of(self, secret: bytes) -> str | None:
         """Give the agent whose own token this is, or None."""
         return self._agents.value().get(_digest(secret))
+
+    def api_keys(self) -> Mapping[bytes, ApiKey]:
+        """Give every API key by its SHA-256."""
+        return self._keys.value()
 
     def key_of(self, secret: bytes) -> ApiKey | None:
         """Give whose API key this is, or None."""

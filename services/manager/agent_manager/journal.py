@@ -1,6 +1,7 @@
 """What happened lately: the last 10,000 events, as a stream that can be resumed."""
 
 import asyncio
+import itertools
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -41,6 +42,11 @@ class Journal:
         self._last = 0
         self._followers: set[asyncio.Event] = set()
 
+    @property
+    def last_id(self) -> str:
+        """The id of the last event: what follows it has not happened yet."""
+        return f"{self._epoch}-{self._last}"
+
     def record(
         self,
         kind: Kind,
@@ -63,6 +69,12 @@ class Journal:
         (log.warning if level == "warning" else log.info)(
             "event", kind=kind, agent=agent, code=code, detail=message, **said
         )
+
+    def recent(self, count: int, agent: str | None = None) -> list[bytes]:
+        """Give the frames of the last events, of one agent or of all, oldest first."""
+        mark = b"" if agent is None else b'"agent":%b,' % msgspec.json.encode(agent)
+        found = itertools.islice((frame for frame in reversed(self._frames) if mark in frame), count)
+        return list(found)[::-1]
 
     async def follow(self, last_event_id: str | None = None) -> AsyncIterator[bytes]:
         """Give the events after `last_event_id` (None: from now on) as SSE frames, for ever.

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from agent_manager.access import Access
 from agent_manager.actions import Actions
+from agent_manager.console.feed import Feed
 from agent_manager.credentials import Credentials
 from agent_manager.dispatch import Dispatcher
 from agent_manager.drains import Drains
@@ -18,11 +19,13 @@ from agent_manager.fleet_queries import FleetQueries
 from agent_manager.handed_over import ResultStore
 from agent_manager.journal import Journal
 from agent_manager.listing import Listing
+from agent_manager.login_attempts import LoginAttempts
 from agent_manager.logs import Logs
 from agent_manager.metrics import Metrics
 from agent_manager.readiness import Readiness
 from agent_manager.registrations import Registrations
 from agent_manager.registry import Registry
+from agent_manager.sessions import Sessions
 from agent_manager.tasks import Tasks
 
 HARD_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -61,6 +64,9 @@ class Manager:
     logs: Logs
     access: Access
     credentials: Credentials
+    sessions: Sessions
+    login_attempts: LoginAttempts
+    feed: Feed
     metrics: Metrics
     readiness: Readiness
     clock: Callable[[], float]

@@ -5,6 +5,7 @@ from litestar import Response
 from litestar.params import FromPath
 from litestar.response import Stream
 
+from agent_manager.configured import Configured, configured
 from agent_manager.fleet_queries import Answers
 from agent_manager.handlers.queries import flag, text
 from agent_manager.handlers.requests import AnyRequest, manager_of
@@ -38,6 +39,14 @@ async def get_info(request: AnyRequest, agent_id: FromPath[str]) -> Answers:
 async def get_drain(request: AnyRequest, agent_id: FromPath[str]) -> Answers:
     instance_id = text(request.query_params, "instanceId", 128)
     return await manager_of(request).queries.drain(agent_id, instance_id)
+
+
+async def get_configuration(request: AnyRequest, agent_id: FromPath[str]) -> Configured:
+    registry = manager_of(request).registry
+    record = registry.find(agent_id)
+    if record is None:
+        raise Problem("unknown-agent", f"there is no agent {agent_id!r}")
+    return configured(record, registry.timing.drain_timeout_seconds)
 
 
 async def follow_events(request: AnyRequest) -> Stream:

@@ -1,4 +1,4 @@
-"""Pages for people: what this is, and its API, with every asset from here."""
+"""The API as a page for people, with every asset from here."""
 
 from typing import Final
 
@@ -15,27 +15,11 @@ _TYPES: Final = {
     "favicon-32x32.png": "image/png",
 }
 _HTML: Final = "text/html"
-_PLAIN_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _SCHEMA_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The page sets styles of single elements by itself; its scripts all come from here."""
-_INDEX: Final = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Agent manager</title></head>
-<body>
-<h1>Agent manager</h1>
-<p>It knows which agents are there, passes calls on to them, and orders them to pause, drain and restart.</p>
-<ul>
-<li><a href="/api/agent-services">The agents</a> and <a href="/api/tasks">their tasks</a></li>
-<li><a href="/schema">The API</a>, also as <a href="/schema/openapi.json">OpenAPI 3.1</a></li>
-<li><a href="/ready">Readiness</a>, <a href="/metrics">metrics</a>, <a href="/api/version">version</a></li>
-</ul>
-<p>On the command line: <code>agentctl get agents</code></p>
-</body>
-</html>
-"""
 _SCHEMA: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -55,12 +39,8 @@ _START: Final = (
 )
 
 
-async def index() -> Response[str]:
-    return _page(_INDEX, _PLAIN_POLICY)
-
-
 async def schema_page() -> Response[str]:
-    return _page(_SCHEMA, _SCHEMA_POLICY)
+    return _page(_SCHEMA)
 
 
 async def openapi(request: AnyRequest) -> Response[bytes]:
@@ -76,9 +56,9 @@ async def asset(name: FromPath[str]) -> Response[bytes]:
     return Response((swagger_ui.static_path / name).read_bytes(), media_type=_TYPES[name], headers=headers)
 
 
-def _page(html: str, policy: str) -> Response[str]:
+def _page(html: str) -> Response[str]:
     headers = {
-        "Content-Security-Policy": policy,
+        "Content-Security-Policy": _SCHEMA_POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",

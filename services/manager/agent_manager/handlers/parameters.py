@@ -11,6 +11,8 @@ PATH: Final[Described] = {
     "agent_id": {"schema": {"type": "string", "pattern": AGENT_ID_PATTERN}, "example": "planner"},
     "action_id": {"schema": {"type": "string"}, "description": "As the order's answer named it."},
     "task_id": {"schema": {"type": "string"}, "description": "As `X-Task-Id` named it."},
+    "version": {"schema": {"type": "string"}, "description": "A hash of all the console's files."},
+    "path": {"schema": {"type": "string"}, "description": "A file of the console."},
     "name": {"schema": {"type": "string"}, "description": "A file of the API's page."},
 }
 QUERY: Final[Described] = {

@@ -30,6 +30,8 @@ class Metrics:
         self._forwards = Forwards()
         self.forwarded = self._forwards.count
         """Count a call that was answered: agent (empty for an unknown one), status, seconds."""
+        self.tally = self._forwards.tally
+        """What calls to an agent came to so far."""
         self._retries = self._counter("forward_retries", "Tries after one that began no work.", "agent", "reason")
         self.registrations = self._counter("registrations", "Registrations taken.")
         self._purged = self._counter("instances_purged", "Instances dropped without a last word, by why.", "reason")

@@ -7,6 +7,8 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from agent_manager.samples import Tally
+
 BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -37,6 +39,11 @@ class Forwards(Collector):
     def show(self, agent_id: str) -> _OfAgent:
         """Let an agent's series be there from now on, at 0, and give its numbers."""
         return self._agents.setdefault(agent_id, _OfAgent())
+
+    def tally(self, agent_id: str) -> Tally:
+        """Give what calls to an agent came to so far."""
+        counts = self._agents.get(agent_id)
+        return Tally({}, (0,) * (len(BUCKETS) + 1)) if counts is None else Tally(counts.codes, tuple(counts.buckets))
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """Give the two families."""

@@ -1,0 +1,53 @@
+"""How often an address may guess: whoever gave a wrong key too often waits."""
+
+import ipaddress
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from agent_contract.problems import Problem
+
+MOST_FAILURES: Final = 10
+WINDOW_SECONDS: Final = 60.0
+_MOST_ADDRESSES: Final = 10_000
+"""About 5 MB; the address that has failed least lately is forgotten first."""
+_V6_NETWORK: Final = 64
+"""What one customer has at least: more addresses than anyone could count."""
+
+
+class LoginAttempts:
+    """Counts failures by address within the last minute. Keys are random and long: this bounds noise, not luck."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._failures: dict[str, deque[float]] = {}
+
+    def check(self, host: str) -> None:
+        """Let an address try; raises Problem 429 `too-many-attempts` after ten failures within a minute."""
+        failures, now = self._failures.get(_network(host), deque()), self._clock()
+        while failures and failures[0] <= now - WINDOW_SECONDS:
+            failures.popleft()
+        if len(failures) >= MOST_FAILURES:
+            seconds = max(1, round(failures[0] + WINDOW_SECONDS - now))
+            detail = f"{MOST_FAILURES} wrong keys from this address within a minute: wait {seconds} s"
+            raise Problem("too-many-attempts", detail, headers={"Retry-After": str(seconds)})
+
+    def failed(self, host: str) -> None:
+        """Count a failure."""
+        network = _network(host)
+        failures = self._failures.pop(network, deque(maxlen=MOST_FAILURES))
+        failures.append(self._clock())
+        self._failures[network] = failures
+        if len(self._failures) > _MOST_ADDRESSES:
+            del self._failures[next(iter(self._failures))]
+
+
+def _network(host: str) -> str:
+    """Give what failures are counted by: the address, or the /64 that an IPv6 one lies in."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _V6_NETWORK), strict=False))
+    return str(address)

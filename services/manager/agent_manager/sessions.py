@@ -1,0 +1,119 @@
+"""The console's sessions: a key is given once, a signed cookie stands for it afterwards.
+
+Nothing is kept here: a session is a JWT (RFC 7519, HS256) signed with a secret that is derived from a manager token and
+from the very key that opened it. So every manager of several takes it, a restart ends none, and the session ends at the
+moment its key leaves the file, or the manager token it was signed under does. The key's hash alone, which stands in a
+file, signs nothing. Name and role are read from the file, not from the cookie: a role that is lowered is lower at once.
+
+It lasts 12 hours. A viewer's is renewed while a page is open, for a screen on a wall has nobody to sign in again; an
+operator's and an admin's is not: what may give orders ends by itself.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import jwt
+from agent_contract.problems import Problem
+from msgspec import Struct
+
+from agent_manager.credentials import ApiKey, Credentials
+
+LASTS_SECONDS: Final = 12 * 3600
+RENEW_AFTER_SECONDS: Final = 3600
+_LABEL: Final = b"agent-manager console session, version 1"
+_ISSUER: Final = "agent-manager"
+_ALGORITHM: Final = "HS256"
+_LONGEST_TOKEN: Final = 1024
+_LATE_SECONDS: Final = 60
+"""How far the clocks of several managers may be apart."""
+
+
+class Session(Struct, frozen=True):
+    """Who is signed in, and until when."""
+
+    key: ApiKey
+    began_at: datetime
+    ends_at: datetime
+    token: str
+
+
+class Sessions:
+    """Opens sessions and reads them."""
+
+    def __init__(self, credentials: Credentials, wall: Callable[[], datetime]) -> None:
+        self._credentials = credentials
+        self._wall = wall
+        self._own_secret = secrets.token_bytes(32)
+        """In the place of a manager token where there is none: such a manager is alone on its machine."""
+
+    def open(self, secret: bytes) -> Session:
+        """Give the session of an API key; raises Problem 401 `unauthenticated`."""
+        digest = sha256(secret).digest()
+        key = self._credentials.api_keys().get(digest)
+        if key is None:
+            raise Problem("unauthenticated", "this API key is not known")
+        return self._signed(digest, key)
+
+    def read(self, token: str) -> Session | None:
+        """Give the session of a token; None for one that is forged, over, or whose key is no longer there."""
+        if len(token) > _LONGEST_TOKEN:
+            return None
+        try:
+            named = str(jwt.get_unverified_header(token).get("kid"))
+        except jwt.PyJWTError:
+            return None
+        for digest, key in self._credentials.api_keys().items():
+            for root in self._roots():
+                if hmac.compare_digest(_name(root, digest).encode(), named.encode()):
+                    return self._verified(token, root, digest, key)
+        return None
+
+    def renewed(self, session: Session) -> Session | None:
+        """Give a viewer's session anew once an hour of it has passed; None where it stays as it is."""
+        age = (self._wall() - session.began_at).total_seconds()
+        if session.key.role != "viewer" or age < RENEW_AFTER_SECONDS:
+            return None
+        digest = next((one for one, key in self._credentials.api_keys().items() if key == session.key), None)
+        return None if digest is None else self._signed(digest, session.key)
+
+    def _signed(self, digest: bytes, key: ApiKey) -> Session:
+        root, now = next(self._roots()), int(self._wall().timestamp())
+        claims = {"iss": _ISSUER, "sub": key.name, "iat": now, "exp": now + LASTS_SECONDS}
+        token = jwt.encode(claims, _expand(root, digest), _ALGORITHM, headers={"kid": _name(root, digest)})
+        return Session(key, _time(now), _time(now + LASTS_SECONDS), token)
+
+    def _verified(self, token: str, root: bytes, digest: bytes, key: ApiKey) -> Session | None:
+        # `exp` is held against the clock that was given, not against the library's own
+        options: Any = {"require": ["iss", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
+        try:
+            claims = jwt.decode(token, _expand(root, digest), [_ALGORITHM], options, issuer=_ISSUER)
+            began_at, ends_at = _time(claims["iat"]), _time(claims["exp"])
+        except (jwt.PyJWTError, TypeError, ValueError, OverflowError, OSError):
+            return None
+        now = self._wall()
+        over = now >= ends_at or (began_at - now).total_seconds() > _LATE_SECONDS or claims["sub"] != key.name
+        return None if over else Session(key, began_at, ends_at, token)
+
+    def _roots(self) -> Iterator[bytes]:
+        """Give what secrets derive from, that of the first manager token first: HKDF-Extract (RFC 5869, 2.2)."""
+        tokens = [token.encode() for token in self._credentials.manager_tokens]
+        for token in tokens or [self._own_secret]:
+            yield hmac.digest(_LABEL, token, "sha256")
+
+
+def _expand(root: bytes, digest: bytes) -> bytes:
+    """Give the secret that signs the sessions of a key: the first block of HKDF-Expand (RFC 5869, 2.3)."""
+    return hmac.digest(root, b"sign" + digest + b"\x01", "sha256")
+
+
+def _name(root: bytes, digest: bytes) -> str:
+    """Give how a token names the key that it stands for, of which it tells nothing."""
+    return hmac.digest(root, b"name" + digest + b"\x01", "sha256")[:12].hex()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
