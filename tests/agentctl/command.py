@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -25,9 +25,10 @@ def environment(manager_url: str | None = None, **variables: str) -> dict[str, s
     return {**kept, "COLUMNS": "120", "TERM": "xterm", **known, **variables}
 
 
-def line(*arguments: str) -> list[str]:
-    """Give the command line of `agentctl`."""
-    return [sys.executable, "-m", "agentctl", *arguments]
+def line(*arguments: str, plugin: bool = False) -> list[str]:
+    """Give the command line of `agentctl`; as kubectl's plugin it has another entry."""
+    entry = "import sys; from agentctl.__main__ import main_of_plugin; sys.exit(main_of_plugin())"
+    return [sys.executable, *(["-c", entry] if plugin else ["-m", "agentctl"]), *arguments]
 
 
 def agentctl(
@@ -36,10 +37,11 @@ def agentctl(
     stdin: str = "",
     cwd: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    plugin: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Give what a command printed and its exit code."""
     return subprocess.run(
-        line(*arguments),
+        line(*arguments, plugin=plugin),
         input=stdin,
         env=environment(manager, **(variables or {})),
         cwd=cwd,
@@ -50,14 +52,16 @@ def agentctl(
     )
 
 
-def invoke(*arguments: str, manager: str | None = None) -> subprocess.CompletedProcess[str]:
+def invoke(
+    *arguments: str, manager: str | None = None, entry: Callable[[], int] = main
+) -> subprocess.CompletedProcess[str]:
     """Give what `agentctl` gives, run in this process: for the many variations of what one process run has shown."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
     with (
         mock.patch.dict(os.environ, environment(manager), clear=True),
         mock.patch.multiple(sys, argv=["agentctl", *arguments], stdout=streams[0], stderr=streams[1]),
     ):
-        code = main()
+        code = entry()
     for stream in streams:
         stream.seek(0)
     return subprocess.CompletedProcess(arguments, code, streams[0].read(), streams[1].read())

@@ -58,6 +58,10 @@ class FakeManager:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Be gone, before the block ends."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""The entry of `agentctl` and `python -m agentctl`: runs a command and makes its end an exit code."""
+"""The entry of `agentctl`, `python -m agentctl` and `kubectl agents`: runs a command, makes its end an exit code."""
 
 import errno
 import os
@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from agentctl import program
 from agentctl.cli import cli
 from agentctl.failures import CommandFailed, Exit
 from agentctl.terminal import note
@@ -13,10 +14,20 @@ from agentctl.terminal import note
 
 def main() -> int:
     """Run the command line of this process and give its exit code."""
+    return _run(program.AGENTCTL)
+
+
+def main_of_plugin() -> int:
+    """Do the same as `kubectl agents`: kubectl finds `kubectl-agents` in PATH and gives it what stands behind."""
+    return _run(program.PLUGIN)
+
+
+def _run(name: str) -> int:
+    program.call_it(name)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name in another alphabet is no crash
     try:
-        code = cli.main(prog_name="agentctl", standalone_mode=False)
+        code = cli.main(prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

@@ -72,7 +72,7 @@ def _follow(manager: Manager, agent_id: str, ordered: Action, limit: float | Non
     """Tell what the action does until it ended; the action's own deadlines bound it where there is no limit."""
     deadline = None if limit is None else time.monotonic() + limit
     told = ""
-    for view in again(lambda: _poll(manager, f"{FLEET}/{agent_id}/actions/{ordered.action_id}"), manager.url, note):
+    for view in again(lambda: _poll(manager, f"{FLEET}/{agent_id}/actions/{ordered.action_id}"), manager, note):
         steps = ", ".join(_step(one) for one in view.instances) or "no instance"
         if steps != told:
             note(f"{agent_id}: {ordered.action}: {steps}")

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from agentctl.failures import CommandFailed, Exit, ManagerAway
+from agentctl.program import as_typed
 from agentctl.terminal import one_line
 
 _GATEWAY: Final = frozenset({502, 503, 504})
@@ -56,7 +57,7 @@ def describe(problem: ProblemBody) -> str:
     detail = problem.detail or problem.title or "it failed"
     where = f"{problem.field}: " if problem.field and problem.field not in detail else ""
     named = [word for word in (problem.code, problem.task_id and f"task {problem.task_id}") if word]
-    advice = _ADVICE.get(problem.code or "")
+    advice = as_typed(_ADVICE.get(problem.code or "", ""))
     return one_line(f"{where}{detail} ({', '.join(named)})" + (f": {advice}" if advice else ""))
 
 

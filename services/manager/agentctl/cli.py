@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 import agentctl
+from agentctl import program
+from agentctl.options import manager_options
 
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("agentctl.up.command:up", "run the manager and the configuration's agents here"),
@@ -48,6 +51,13 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Give the commands that begin so without importing one, and the options."""
+        begun = [
+            CompletionItem(name, help=text) for name, (_, text) in _COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*begun, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing one."""
         del ctx
@@ -56,14 +66,12 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--manager", metavar="URL", help="The manager's address [AGENT_MANAGER_URL; http://127.0.0.1:8080].")
-@click.pass_context
-def cli(context: click.Context, manager: str | None) -> None:
+@manager_options
+def cli(**_: str | None) -> None:
     """Run agents under management, call them, and see and steer what they do."""
-    context.obj = manager
 
 
 @click.command()
 def version() -> None:
     """Print agentctl's version."""
-    click.echo(f"agentctl {agentctl.__version__}")
+    click.echo(f"{program.AGENTCTL} {agentctl.__version__}")

@@ -10,6 +10,7 @@ from agent_contract.sse import Event, EventParser
 
 from agentctl.answers import failure_of
 from agentctl.failures import CommandFailed, Exit, ManagerAway
+from agentctl.route import Direct, Route
 from agentctl.terminal import one_line
 
 _CONNECT_SECONDS: Final = 3.0
@@ -40,28 +41,29 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Manager:
-    """One manager at one address. Every method raises CommandFailed with the exit code that fits."""
+    """One manager at the end of one route. Every method raises CommandFailed with the exit code that fits."""
 
-    def __init__(self, url: str, key: str | None) -> None:
-        self.url = url.rstrip("/")
-        timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
-        try:
-            secure = httpx.URL(self.url).scheme == "https"
-            self._client = httpx.Client(
-                base_url=self.url,
-                headers={"Authorization": f"Bearer {key}"} if key else {},
-                timeout=timeout,
-                trust_env=False,
-                transport=httpx.HTTPTransport(verify=secure, trust_env=False, socket_options=_KEEP_ALIVE),
-            )
-        except httpx.InvalidURL as error:
-            raise CommandFailed(f"cannot use manager URL {one_line(url)!r}: {error}", Exit.USAGE) from error
+    def __init__(self, route: Route, key: str | None) -> None:
+        self._route = route
+        # The system's certificates cost 40 ms; only a URL that was said can be https.
+        secure = isinstance(route, Direct) and route.name.startswith("https:")
+        self._client = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            trust_env=False,
+            transport=httpx.HTTPTransport(verify=secure, trust_env=False, socket_options=_KEEP_ALIVE),
+        )
+
+    @property
+    def name(self) -> str:
+        """Give what messages call it: its URL, or its Service in a cluster."""
+        return self._route.name
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
+        self._route.close()
 
     def get(self, path: str, **params: str | int | None) -> Any:  # noqa: ANN401  # any JSON value
         """Give the decoded answer of a GET; parameters that are None are left out."""
@@ -83,8 +85,9 @@ class Manager:
             response = self._client.send(request)
         except httpx.TransportError as error:
             raise self._away(error) from error
+        self._route.answered()
         if not response.is_success:
-            raise failure_of(response.status_code, response.content, self.url)
+            raise failure_of(response.status_code, response.content, self.name)
         return Answer(response.status_code, response.headers, response.content)
 
     def stream(
@@ -107,9 +110,10 @@ class Manager:
         parser = EventParser()
         try:
             response = self._client.send(request, stream=True)
+            self._route.answered()
             try:
                 if not response.is_success:
-                    raise failure_of(response.status_code, response.read(), self.url)
+                    raise failure_of(response.status_code, response.read(), self.name)
                 for piece in response.iter_bytes():
                     yield from parser.feed(piece)
             finally:
@@ -117,7 +121,7 @@ class Manager:
         except httpx.TransportError as error:
             raise self._away(error) from error
         except ValueError as error:
-            raise CommandFailed(f"cannot read the stream of {self.url}: {error}") from error
+            raise CommandFailed(f"cannot read the stream of {self.name}: {error}") from error
 
     def _request(
         self,
@@ -132,22 +136,29 @@ class Manager:
         content = None if body is None else msgspec.json.encode(body)
         kind = {} if body is None else {"Content-Type": "application/json"}
         timeout = httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS, read=answer_seconds)
-        return self._client.build_request(
-            method, path, params=given, content=content, headers={**kind, **(headers or {})}, timeout=timeout
-        )
+        try:
+            return self._client.build_request(
+                method,
+                f"{self._route.open()}{path}",
+                params=given,
+                content=content,
+                headers={**kind, **(headers or {})},
+                timeout=timeout,
+            )
+        except httpx.InvalidURL as error:
+            raise CommandFailed(f"cannot use manager URL {one_line(self.name)!r}: {error}", Exit.USAGE) from error
 
     def _away(self, error: httpx.TransportError) -> CommandFailed:
+        self._route.broke()
         if isinstance(error, httpx.UnsupportedProtocol):
-            message = f"cannot use manager URL {self.url!r}: write http://host:port"
+            message = f"cannot use manager URL {self.name!r}: write http://host:port"
             return CommandFailed(message, Exit.USAGE)
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             reason = "no answer" if isinstance(error, httpx.ConnectTimeout) else _reason(error)
-            message = f"cannot reach the manager at {self.url}: {reason}"
-            advice = "is it running (agentctl up)? --manager or AGENT_MANAGER_URL says where it is"
-            return ManagerAway(f"{message}; {advice}", asked=False)
+            return ManagerAway(f"cannot reach the manager at {self.name}: {reason}; {self._route.advice}", asked=False)
         if isinstance(error, httpx.TimeoutException):
-            return ManagerAway(f"the manager at {self.url} did not answer in time", asked=True)
-        return ManagerAway(f"the connection to the manager at {self.url} ended before the answer did", asked=True)
+            return ManagerAway(f"the manager at {self.name} did not answer in time", asked=True)
+        return ManagerAway(f"the connection to the manager at {self.name} ended before the answer did", asked=True)
 
 
 def _reason(error: httpx.ConnectError) -> str:

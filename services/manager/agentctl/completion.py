@@ -5,6 +5,8 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from agentctl import program
+from agentctl.failures import CommandFailed
 from agentctl.terminal import say
 
 _VARIABLE: Final = "_AGENTCTL_COMPLETE"
@@ -16,21 +18,21 @@ def completion(shell: str) -> None:
     """Print the completion script of a shell: source <(agentctl completion bash)."""
     from agentctl.cli import cli  # noqa: PLC0415  # cli's table names this module
 
+    if program.is_plugin():
+        raise CommandFailed("kubectl completes it: kubectl completion bash; kubectl_complete-agents must be in PATH")
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"cannot complete for {shell!r}")
-    say(kind(cli, {}, "agentctl", _VARIABLE).source().rstrip("\n"))
+    say(kind(cli, {}, program.AGENTCTL, _VARIABLE).source().rstrip("\n"))
 
 
 def agent_ids(context: click.Context, beginning: str) -> list[CompletionItem]:
     """Give the ids of the manager's agents that begin so; none where it cannot be asked."""
-    from agentctl.client import Manager  # noqa: PLC0415  # the script itself needs no client
-    from agentctl.connection import address, api_key  # noqa: PLC0415  # the same
-    from agentctl.failures import CommandFailed  # noqa: PLC0415  # the same
+    from agentctl.connection import manager_of  # noqa: PLC0415  # the script itself needs no client
     from agentctl.watch import FLEET, fleet_of  # noqa: PLC0415  # the same
 
     try:
-        with Manager(address(context.find_object(str)), api_key()) as manager:
+        with manager_of(context) as manager:
             return [CompletionItem(name) for name in fleet_of(manager.get(FLEET)) if name.startswith(beginning)]
     except CommandFailed:
         return []

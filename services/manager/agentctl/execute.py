@@ -30,7 +30,7 @@ class _Problem(msgspec.Struct):
 @click.command()
 @click.argument("agent_id", metavar="ID", type=AGENT_ID)
 @click.option("-p", "pairs", multiple=True, metavar="NAME=TEXT|NAME:=JSON", help="A parameter; may be repeated.")
-@click.option("-f", "file", metavar="FILE|-", help="The parameters as a JSON object.")
+@click.option("-f", "file", type=click.Path(allow_dash=True), metavar="FILE|-", help="The parameters as a JSON object.")
 @click.option("--stream", is_flag=True, help="Print each chunk as it comes: text as it is, else a JSON value a line.")
 @click.option("--async", "detached", is_flag=True, help="Print the task's id and do not wait for the result.")
 @talks_to_manager
@@ -90,7 +90,7 @@ def _streamed(manager: Manager, agent_id: str, body: dict[str, Any]) -> None:
                 chunks.write(msgspec.json.decode(event.data))
             elif event.event == "error":
                 chunks.end()
-                raise _failure(event.data, manager.url)
+                raise _failure(event.data, manager.name)
             elif event.event == "result":
                 if not chunks.any:
                     _print_result(msgspec.json.decode(event.data).get("result"))

@@ -84,7 +84,7 @@ def tasks(manager: Manager, name: str | None, agent_id: str | None, output: Form
 
     printer.first(_task_items(manager, name, agent_id), alone=name is not None)
     if watch:
-        for items in again(poll, manager.url, note):
+        for items in again(poll, manager, note):
             printer.changed(items)
 
 

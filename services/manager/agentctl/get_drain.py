@@ -33,7 +33,7 @@ def drain(manager: Manager, agent_id: str, output: Format, *, watch: bool) -> No
     elif output in {"table", "wide"} and sys.stdout.isatty():
         from agentctl.live import show_drains  # noqa: PLC0415  # rich costs 80 ms, and only here is it needed
 
-        show_drains(agent_id, lambda say: again(lambda: _poll(manager, agent_id), manager.url, say))
+        show_drains(agent_id, lambda say: again(lambda: _poll(manager, agent_id), manager, say))
     else:
         _print_changes(manager, agent_id, output)
 
@@ -78,7 +78,7 @@ def _print(raws: list[dict[str, Any]], agent_id: str, output: Format) -> None:
 
 def _print_changes(manager: Manager, agent_id: str, output: Format) -> None:
     printed: dict[str, str] = {}
-    for raws in again(lambda: _poll(manager, agent_id), manager.url, note):
+    for raws in again(lambda: _poll(manager, agent_id), manager, note):
         present = {str(raw.get("instanceId")): raw for raw in raws}
         for name, raw in present.items():
             view = read(raw, Drain)

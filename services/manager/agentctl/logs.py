@@ -48,7 +48,7 @@ def logs(
         for raw in members(manager.get(path, **params), "lines"):
             printer.print(read(raw, LogLine))
         return
-    for line in again(lambda: _follow(manager, path, {**params, "follow": "true"}, printer), manager.url, note):
+    for line in again(lambda: _follow(manager, path, {**params, "follow": "true"}, printer), manager, note):
         printer.print(line)
 
 

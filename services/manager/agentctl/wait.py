@@ -49,7 +49,7 @@ def wait(manager: Manager, agent_id: str, condition: str, timeout: float) -> Non
 
 def _ran_out(manager: Manager, agent_id: str, wanted: str, timeout: float, state: str | None) -> CommandFailed:
     if state is None:
-        return CommandFailed(f"cannot reach the manager at {manager.url} within {timeout:g} s", Exit.UNREACHABLE)
+        return CommandFailed(f"cannot reach the manager at {manager.name} within {timeout:g} s", Exit.UNREACHABLE)
     return CommandFailed(one_line(f"{agent_id} is {state}, not {wanted}, after {timeout:g} s"))
 
 
@@ -63,7 +63,7 @@ def _observe(manager: Manager, agent_id: str, seen: "queue.Queue[str | Exception
 
 
 def _states(manager: Manager, agent_id: str) -> Iterator[str]:
-    agent = next(again(lambda: iter([read(manager.get(f"{FLEET}/{agent_id}"), dict)]), manager.url, note))
+    agent = next(again(lambda: iter([read(manager.get(f"{FLEET}/{agent_id}"), dict)]), manager, note))
     yield str(agent.get("state"))
     for changed, now in follow(manager, {agent_id: agent}, note):
         if changed == agent_id:

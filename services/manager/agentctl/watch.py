@@ -34,7 +34,7 @@ def follow(manager: Manager, known: Fleet, say: Callable[[str], None]) -> Iterat
         CommandFailed: the manager refused (401, 403, 404).
 
     """
-    for event, data in again(lambda: _events(manager), manager.url, say):
+    for event, data in again(lambda: _events(manager), manager, say):
         if event == "listing":
             yield from _differences(known, fleet_of(data))
         elif event == "agent" and isinstance(data, dict):
@@ -43,7 +43,7 @@ def follow(manager: Manager, known: Fleet, say: Callable[[str], None]) -> Iterat
 
 def again(
     source: Callable[[], Iterator[Any]],
-    url: str,
+    manager: Manager,
     say: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Any]:
@@ -56,11 +56,11 @@ def again(
         try:
             for item in source():
                 if attempts:
-                    say(f"the manager at {url} is back")
+                    say(f"the manager at {manager.name} is back")
                     attempts = 0
                 given = True
                 yield item
-            reason = f"the manager at {url} ended the stream"
+            reason = f"the manager at {manager.name} ended the stream"
         except CommandFailed as failure:
             if failure.exit_code is not Exit.UNREACHABLE and not (given and failure.code == "unknown-agent"):
                 raise

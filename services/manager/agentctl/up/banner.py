@@ -37,7 +37,7 @@ def _state(agent: Agent | None) -> str:
 
 
 def _call(name: str, agent: Agent | None, url: str) -> str:
-    where = "" if address(None) == url else f"--manager {url} "
+    where = "" if address() == url else f"--manager {url} "
     return f"agentctl {where}execute {name}{_parameters(agent.parameters_schema if agent else None)}"
 
 

@@ -5,6 +5,7 @@ import asyncio
 from agentctl.client import Manager
 from agentctl.connection import api_key
 from agentctl.failures import CommandFailed
+from agentctl.route import Direct
 from agentctl.views import Agent, Drain, members, read
 from agentctl.watch import FLEET
 
@@ -16,7 +17,7 @@ class Overview:
     """Asks one manager, in a thread, so that nothing of `agentctl up` waits for it."""
 
     def __init__(self, url: str) -> None:
-        self._manager = Manager(url, api_key())
+        self._manager = Manager(Direct(url), api_key())
 
     async def is_there(self) -> bool:
         """Tell whether the manager answers."""
