@@ -45,6 +45,7 @@ class Account(RuleBasedStateMachine):
             spawn=lambda coroutine: coroutine.close(),
             caller_of=None,  # type: ignore[arg-type]  # no code runs that could call
             task_timeout_seconds=None,
+            invocation=lambda span: span,
         )
         self.taken: list[Task] = []
         self.ended: Counter[str] = Counter()

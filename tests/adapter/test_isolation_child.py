@@ -47,7 +47,7 @@ async def command(script: str) -> AsyncIterator[CommandAgent]:
 async def run(agent: CommandAgent, task_id: str = "task-1", **parameters: object) -> bytes:
     """Give the result of a task as JSON text, its chunks before it."""
     ports = Ports(report=lambda _: None, call=_no_call, loop=asyncio.get_running_loop())
-    context = Context(task_id, ports, deadline=None, traceparent=None, streaming=False)
+    context = Context(task_id, ports, deadline=None, streaming=False)
     chunks = []
 
     async def emit(chunk: bytes) -> None:

@@ -46,7 +46,7 @@ async def started(entry_point: str, **options: Any) -> AsyncIterator[PythonAgent
 def context() -> Context:
     """Give a task's context."""
     ports = Ports(report=lambda _: None, call=None, loop=asyncio.get_running_loop())  # type: ignore[arg-type]  # nobody calls
-    return Context("t1", ports, deadline=None, traceparent=None, streaming=False)
+    return Context("t1", ports, deadline=None, streaming=False)
 
 
 async def run(agent: PythonAgent, parameters: dict[str, Any] | None = None) -> tuple[Any, list[Any]]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent_contract.tracing import OFF, Tracing
+
 from agent_adapter.agents.agent import Agent
 from agent_adapter.config import AdapterSettings
 from agent_adapter.execution import Execution
@@ -25,3 +27,4 @@ class Adapter:
     clock: Callable[[], float]
     leaving: asyncio.Event
     """Set when the process goes: streams that have no end of their own end then."""
+    tracing: Tracing = OFF

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_contract.serving import Server
+from agent_contract.tracing import OFF, Tracing
+from agent_contract.tracing.names import invocation
 from agent_contract.wire import DesiredState
 from msgspec import UNSET, UnsetType
 
@@ -38,7 +40,9 @@ _SPARE_CONNECTIONS: Final = 8
 class Instance:
     """The parts of one process, made in the order in which they need one another."""
 
-    def __init__(self, settings: AdapterSettings, identity: Identity, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, settings: AdapterSettings, identity: Identity, sockets: list[socket.socket], tracing: Tracing = OFF
+    ) -> None:
         clock = time.monotonic
         self._spawned: set[asyncio.Task[None]] = set()
         self._wired = False
@@ -47,7 +51,7 @@ class Instance:
         table = TaskTable(clock, settings.max_concurrency, settings.max_queue, self._tasks_changed)
         wall = WallClock(clock)
         metrics = Metrics(lifecycle, table, _text(settings.agent.version), wall.unix)
-        agent = _agent(settings, self._agent_changed, metrics)
+        agent = _agent(settings, self._agent_changed, metrics, tracing)
         token = settings.manager_tokens[0] if settings.manager_tokens else ""
         self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
         self._beats = HttpClient(connections=_MANAGER_CONNECTIONS)
@@ -60,9 +64,12 @@ class Instance:
             spawn=self._spawn,
             caller_of=calls.of_task,
             task_timeout_seconds=settings.task_timeout_seconds,
+            invocation=partial(
+                invocation, agent_id=settings.agent.id, agent_name=_text(settings.agent.name) or settings.agent.id
+            ),
         )
         views = Views(settings, identity, lifecycle, table, agent, wall=wall, totals=metrics.totals, told=self._told)
-        adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock, asyncio.Event())
+        adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock, asyncio.Event(), tracing)
         self.adapter = adapter
         serve_on = partial(Server, application(adapter))
         self.server = serve_on(sockets)
@@ -105,7 +112,7 @@ class Instance:
         return self.supervisor.told if self._wired else None
 
 
-def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent:  # noqa: ANN401  # a callback
+def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics, tracing: Tracing) -> Agent:  # noqa: ANN401  # a callback
     config = settings.agent
     schema = None if isinstance(config.parameters_schema, UnsetType) else config.parameters_schema
     if settings.dummy:
@@ -130,7 +137,7 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics) -> Agent
             str(config.entry_point),
             threads=settings.max_concurrency,
             log_level=settings.log_level,
-            environment=settings.environment,
+            environment={**settings.environment, **tracing.for_child},
             on_change=on_change,
             on_restart=metrics.child_restarted,
             schema=schema,

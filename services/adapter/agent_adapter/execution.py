@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import structlog
 from agent_contract.problems import Problem, refusal
+from agent_contract.tracing import Span, TraceContext
+from agent_contract.tracing.names import QUEUED_SECONDS
 from agent_contract.wire import Progress
 
 from agent_adapter.admission import TaskTable
@@ -26,7 +28,9 @@ _BEGAN: Final = frozenset(("agent-failed", "result-too-large"))
 
 log = structlog.stdlib.get_logger(__name__)
 
-CallerOf = Callable[[str, float | None, str | None], Caller]
+CallerOf = Callable[[str, float | None, TraceContext], Caller]
+Invocation = Callable[[Span], Span]
+"""Begins the span of the agent's code inside its request's."""
 
 
 class Execution:
@@ -42,14 +46,17 @@ class Execution:
         spawn: Callable[[Coroutine[Any, Any, None]], Any],
         caller_of: CallerOf,
         task_timeout_seconds: float | None,
+        invocation: Invocation,
     ) -> None:
         self.table = table
+        table.on_end.append(_end_invocation)
         self._lifecycle = lifecycle
         self._agent = agent
         self._clock = clock
         self._spawn = spawn
         self._caller_of = caller_of
         self._task_timeout_seconds = task_timeout_seconds
+        self._invocation = invocation
 
     def submit(self, task: Task) -> Task:
         """Take the task, or give the one that its idempotency key began.
@@ -140,8 +147,9 @@ class Execution:
         await task.may_run()
         if task.outcome is not None:
             return
-        structlog.contextvars.bind_contextvars(task_id=task.task_id)
-        context = self._context(task)
+        span = self._begin_invocation(task)
+        structlog.contextvars.bind_contextvars(task_id=task.task_id, **span.ids)
+        context = self._context(task, span.context)
         current = asyncio.current_task()
         timer = self._timer(task)
 
@@ -153,7 +161,8 @@ class Execution:
         task.on_cancel = on_cancel
         chunks = _Chunks(task)
         try:
-            result = await self._agent.run(task.parameters, context, chunks.emit)
+            with span.current():
+                result = await self._agent.run(task.parameters, context, chunks.emit)
             self.table.end(task, "succeeded", result=result or chunks.joined())
         except BaseException as error:
             # Agent code may raise anything, SystemExit and CancelledError too: it becomes the task's outcome, unless
@@ -165,7 +174,13 @@ class Execution:
             if timer is not None:
                 timer.cancel()
 
-    def _context(self, task: Task) -> Context:
+    def _begin_invocation(self, task: Task) -> Span:
+        span = task.invocation = self._invocation(task.span)
+        if span.recording:
+            span.set({QUEUED_SECONDS: round((task.started_at or task.created_at) - task.created_at, 6)})
+        return span
+
+    def _context(self, task: Task, trace: TraceContext) -> Context:
         deadline = None
         if task.deadline_at is None and self._task_timeout_seconds is not None:
             task.deadline_at = (task.started_at or self._clock()) + self._task_timeout_seconds
@@ -176,11 +191,8 @@ class Execution:
         def report(progress: Progress) -> None:
             task.progress = progress
 
-        call = self._caller_of(task.task_id, task.deadline_at, task.traceparent)
-        ports = Ports(report=report, call=call, loop=loop)
-        return Context(
-            task.task_id, ports, deadline=deadline, traceparent=task.traceparent, streaming=task.emit is not None
-        )
+        ports = Ports(report=report, call=self._caller_of(task.task_id, task.deadline_at, trace), loop=loop)
+        return Context(task.task_id, ports, deadline=deadline, trace=trace, streaming=task.emit is not None)
 
     def _timer(self, task: Task) -> asyncio.TimerHandle | None:
         if self._task_timeout_seconds is None:
@@ -207,6 +219,7 @@ class Execution:
             self.table.end(task, "failed", problem=error)
         else:
             log.error("task failed", exc_info=error)
+            task.error_type = type(error).__qualname__
             self.table.end(task, "failed", problem=Problem("agent-failed", _said(error), started=True))
 
 
@@ -230,6 +243,16 @@ class _Chunks:
     def joined(self) -> bytes:
         """Give the JSON list of the chunks."""
         return b"[" + b",".join(self._kept) + b"]"
+
+
+def _end_invocation(task: Task) -> None:
+    """End the span of a task with its outcome, whatever its code goes on to do."""
+    span = task.invocation
+    if span is None or not span.recording:
+        return
+    if task.problem is not None:
+        span.fail(task.error_type or task.problem.code)
+    span.end()
 
 
 def _said(error: BaseException) -> str:

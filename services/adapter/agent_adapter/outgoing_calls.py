@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from agent_contract.identity import is_agent_id
 from agent_contract.tokens import HEADER
+from agent_contract.tracing import TraceContext, current_context
 
 from agent_adapter.errors import AgentError
 from agent_adapter.http_client import Answer, CallFailed, ConnectFailed, HttpClient
@@ -21,17 +22,16 @@ class OutgoingCalls:
         self._agent_id = agent_id
         self._token = token
 
-    def of_task(self, task_id: str, deadline_at: float | None, traceparent: str | None) -> "TaskCalls":
+    def of_task(self, task_id: str, deadline_at: float | None, trace: TraceContext) -> "TaskCalls":
         """Give the calls of one task: they say who called, carry its trace, and end with its deadline."""
-        return TaskCalls(self, task_id, deadline_at, traceparent)
+        return TaskCalls(self, task_id, deadline_at, trace)
 
-    def headers(self, task_id: str, traceparent: str | None, idempotency_key: str | None) -> dict[str, str]:
+    def headers(self, task_id: str, trace: TraceContext, idempotency_key: str | None) -> dict[str, str]:
         """Give the headers of a call that a task makes."""
         headers = {"content-type": "application/json", "x-agent-caller": f"agent/{self._agent_id}/{task_id}"}
+        headers |= trace.texts
         if self._token:
             headers[HEADER] = self._token
-        if traceparent:
-            headers["traceparent"] = traceparent
         if idempotency_key is not None:
             headers["idempotency-key"] = idempotency_key
         return headers
@@ -40,11 +40,11 @@ class OutgoingCalls:
 class TaskCalls:
     """The calls of one task."""
 
-    def __init__(self, calls: OutgoingCalls, task_id: str, deadline_at: float | None, traceparent: str | None) -> None:
+    def __init__(self, calls: OutgoingCalls, task_id: str, deadline_at: float | None, trace: TraceContext) -> None:
         self._calls = calls
         self._task_id = task_id
         self._deadline_at = deadline_at
-        self._traceparent = traceparent
+        self._trace = trace
 
     async def __call__(
         self,
@@ -60,7 +60,8 @@ class TaskCalls:
         if not is_agent_id(agent_id):
             raise AgentError("unknown-agent", f"{agent_id!r} is not an agent id", started=False)
         url = f"{self._calls.base}/{agent_id}/execute"
-        headers = self._calls.headers(self._task_id, self._traceparent, idempotency_key)
+        trace = current_context() or self._trace  # of a span that agent code began itself, if it did
+        headers = self._calls.headers(self._task_id, trace, idempotency_key)
         body = msgspec.json.encode({"parameters": parameters})
         try:
             async with asyncio.timeout(self._seconds(timeout)):

@@ -17,6 +17,10 @@ import structlog
 from agent_contract import logs
 from agent_contract.loading import ConfigurationError
 from agent_contract.serving import CannotListen, inherited, listen, new_event_loop
+from agent_contract.tracing import Tracing
+from agent_contract.tracing import load as load_tracing
+from agent_contract.tracing.loading import HEADERS
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from agent_adapter.composition import Instance, enter_environment
@@ -35,6 +39,8 @@ _LINGER_SECONDS: Final = 0.05
 """How long agent threads may take to notice that the process ends; then it ends without them."""
 _LAST_STEPS_SECONDS: Final = 1.0
 """For exit handlers and log lines that nobody reads: neither a hung handler nor a full pipe may hold the process."""
+_LAST_SPANS_SECONDS: Final = 0.7
+"""Of that, for the last spans: a collector that does not answer costs them, not the exit."""
 
 log = structlog.stdlib.get_logger("agent_adapter")
 
@@ -47,6 +53,11 @@ class _End:
     failure: str | None
     sockets: list[int]
     leave_by: float
+    tracing: Tracing
+
+    def send_last_spans(self) -> None:
+        """Send what was recorded, exit handlers included; bounded."""
+        self.tracing.close(_LAST_SPANS_SECONDS)
 
 
 def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> NoReturn:
@@ -65,18 +76,34 @@ def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> 
     identity = Identity(settings.agent.id)
     output = logs.configure(settings.log_level, file=settings.log_file, facts=identity.facts)
     print_to_log()
+    tracing = _tracing(settings, identity, original)
     # Never closed: closing waits for agent code that does not end, and the process goes anyway.
-    end = asyncio.Runner(loop_factory=new_event_loop).run(_live(settings, identity, sockets, signals))
+    end = asyncio.Runner(loop_factory=new_event_loop).run(_live(settings, identity, sockets, signals, tracing))
     if end.ending is Ending.RESTART:
         _restart(end, directory, original, output, signals)
     _leave(0 if end.ending is not Ending.FAILED else 1, end, output)
 
 
-async def _live(settings: AdapterSettings, identity: Identity, sockets: list[socket.socket], signals: Signals) -> _End:
+def _tracing(settings: AdapterSettings, identity: Identity, original: Mapping[str, str]) -> Tracing:
+    """Give the tracing that the agent's environment asks for, with the headers that agent code does not see."""
+    variables = {**settings.environment, **{name: original[name] for name in HEADERS if name in original}}
+    version = None if settings.agent.version is UNSET else str(settings.agent.version)
+    return load_tracing(
+        identity.agent_id, identity.instance_id, variables, install="agent-adapter[otel]", version=version
+    )
+
+
+async def _live(
+    settings: AdapterSettings,
+    identity: Identity,
+    sockets: list[socket.socket],
+    signals: Signals,
+    tracing: Tracing,
+) -> _End:
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="adapter")
     loop.set_default_executor(threads)
-    instance = Instance(settings, identity, sockets)
+    instance = Instance(settings, identity, sockets, tracing)
     await instance.server.start()
 
     def on_signal(_: int) -> None:
@@ -88,7 +115,7 @@ async def _live(settings: AdapterSettings, identity: Identity, sockets: list[soc
     ending = await supervisor.run()
     await instance.close()
     threads.shutdown(wait=False, cancel_futures=True)
-    return _End(ending, supervisor.failure, supervisor.successor_sockets, supervisor.leave_by)
+    return _End(ending, supervisor.failure, supervisor.successor_sockets, supervisor.leave_by, tracing)
 
 
 def _sockets(settings: AdapterSettings, given: str) -> list[socket.socket]:
@@ -106,7 +133,7 @@ def _restart(
     """
     signals.block()
     log.info("restarting", pid=os.getpid())
-    _last_steps(end, atexit._run_exitfuncs, output.close)  # noqa: SLF001  # an exec runs none of them
+    _last_steps(end, atexit._run_exitfuncs, end.send_last_spans, output.close)  # noqa: SLF001  # an exec runs none
     environment = {**original, SOCKET_VARIABLE: ",".join(map(str, end.sockets))}
     command = [sys.executable, *sys.orig_argv[1:]]
     try:
@@ -131,7 +158,7 @@ def _leave(code: int, end: _End, output: logs.LogOutput) -> NoReturn:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(max(0.0, give_up - time.monotonic()))
-    _last_steps(end, atexit._run_exitfuncs, output.close)  # noqa: SLF001  # the only way to run them before os._exit
+    _last_steps(end, atexit._run_exitfuncs, end.send_last_spans, output.close)  # noqa: SLF001  # nor does os._exit
     if end.failure is not None:
         said = " ".join(end.failure.split())  # one line, and the last one
         _last_steps(end, lambda: print(f"agent-adapter: {said}", file=sys.stderr, flush=True))  # noqa: T201  # the last word

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 from agent_contract.problems import Problem
+from agent_contract.tracing import UNTRACED, Span
 from agent_contract.wire import Progress, TaskState
 
 Outcome = Literal["succeeded", "failed", "rejected", "cancelled", "timeout", "interrupted", "refused"]
@@ -36,7 +37,8 @@ class Task:
     """One execution. Times ending in `_at` are seconds of a monotonic clock.
 
     `awaited` tells that a caller waits for the answer on its connection; a task answered with 202 is not, and outlives
-    the order to leave while it is queued. `on_cancel` reaches the agent's code when the task is cut short.
+    the order to leave while it is queued. `on_cancel` reaches the agent's code when the task is cut short. `span` is
+    that of its request, `invocation` that of the agent's code, `error_type` the class of what the code raised.
     """
 
     task_id: str
@@ -45,7 +47,9 @@ class Task:
     awaited: bool = True
     caller: str | None = None
     key: Key | None = None
-    traceparent: str | None = None
+    span: Span = UNTRACED
+    invocation: Span | None = None
+    error_type: str | None = None
     emit: Callable[[bytes], Any] | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -65,6 +69,11 @@ class Task:
         """Return when the task may run, or has its outcome without having run."""
         if self.turn is not None:
             await self.turn.wait()
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that it belongs to, as its caller or its own span says it; None where there is none."""
+        return self.span.context.traceparent
 
     @property
     def state(self) -> TaskState:

@@ -8,6 +8,7 @@ from typing import Final
 from dotenv import dotenv_values
 
 from agent_contract.loading import ConfigurationError
+from agent_contract.tracing.loading import HEADERS
 
 SECRETS: Final = frozenset(
     {
@@ -19,6 +20,7 @@ SECRETS: Final = frozenset(
         "AGENT_MANAGER_API_KEY_FILE",
         "MANAGER_TLS_KEY",
         "AGENT_TLS_KEY",
+        *HEADERS,
     }
 )
 """Variables that are for adapter, manager and agentctl alone."""

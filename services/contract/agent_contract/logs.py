@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from agent_contract.readable import render
+from agent_contract.tracing.ambient import current_ids
 
 _QUEUE_LINES: Final = 20_000
 """Lines that may wait to be written, some 10 MB; more are dropped and counted."""
@@ -46,6 +47,8 @@ class _Enqueue(logging.handlers.QueueHandler):
     """Renders a record to its final text in the context that logged it, and queues that."""
 
     dropped = 0
+    _untold = 0
+    queue: "queue.Queue[logging.LogRecord]"
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.msg, record.args = self.format(record), None
@@ -53,10 +56,14 @@ class _Enqueue(logging.handlers.QueueHandler):
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
+        if self._untold and not self.queue.full():
+            lost, self._untold = self._untold, 0
+            structlog.stdlib.get_logger(__name__).warning("log lines lost", lines=lost)  # where they would stand
         try:
             self.queue.put_nowait(record)
         except queue.Full:
             self.dropped += 1
+            self._untold += 1
 
     def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         self.dropped += 1
@@ -81,7 +88,7 @@ def configure(
     when it is written. A file that cannot be opened is said in a warning: work never stops for a log.
     """
     target = stream or sys.stdout
-    shared = [_add(facts or {}), structlog.contextvars.merge_contextvars, *_PROCESSORS]
+    shared = [_add(facts or {}), _add_trace, structlog.contextvars.merge_contextvars, *_PROCESSORS]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -134,12 +141,19 @@ def _add(facts: Mapping[str, Any]) -> structlog.typing.Processor:
     return add
 
 
+def _add_trace(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:  # noqa: ANN401  # structlog's
+    """Say in which span this is; what the line itself says of it stands over that, and the task's own under it."""
+    for name, value in current_ids().items():
+        event.setdefault(name, value)
+    return event
+
+
 _PROCESSORS: Final[list[structlog.typing.Processor]] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.stdlib.ExtraAdder(),
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+    structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%S.%fZ", utc=True, key="timestamp"),  # sorts as text
     structlog.processors.format_exc_info,
     structlog.processors.EventRenamer("message"),
 ]

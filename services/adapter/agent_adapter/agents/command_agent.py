@@ -107,8 +107,14 @@ class CommandAgent:
 
     def note(self, line: bytes) -> None:
         """Log a line of the child's stderr; whose it is is known when only one task is in the child."""
-        facts = {"task_id": next(iter(self._tasks))} if len(self._tasks) == 1 else {}
+        facts = self._facts_of(next(iter(self._tasks))) if len(self._tasks) == 1 else {}
         structlog.stdlib.get_logger("child").info(line.decode(errors="replace").rstrip(), **facts)
+
+    def _facts_of(self, task_id: str) -> dict[str, str]:
+        """Give what a line about a task carries."""
+        task = self._tasks.get(task_id)
+        parent = None if task is None else task.context.trace.parent
+        return {"task_id": task_id} if parent is None else {"task_id": task_id, "trace_id": parent.trace_id}
 
     def bereaved(self) -> None:
         """Fail what was in the child."""

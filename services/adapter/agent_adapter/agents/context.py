@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
 
+from agent_contract.tracing import NO_TRACE, TraceContext
 from agent_contract.wire import Progress
 
 from agent_adapter.errors import Rejected
@@ -34,13 +35,15 @@ class Context:
     """The second argument of an agent's function."""
 
     def __init__(
-        self, task_id: str, ports: Ports, *, deadline: datetime | None, traceparent: str | None, streaming: bool
+        self, task_id: str, ports: Ports, *, deadline: datetime | None, trace: TraceContext = NO_TRACE, streaming: bool
     ) -> None:
         self.task_id = task_id
         self.deadline = deadline
         """When the task will be cut for taking too long (UTC), or None."""
-        self.traceparent = traceparent
+        self.traceparent = trace.traceparent
         """The W3C trace context of the task, or None."""
+        self.trace = trace
+        """The same with `tracestate` and `baggage`."""
         self.logger = logging.getLogger("agent")
         self.cancelled = False
         """Becomes true when the task is cancelled or cut: code in a thread looks at it and returns."""

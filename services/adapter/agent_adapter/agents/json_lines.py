@@ -8,6 +8,7 @@ its chunks were taken, so that a reader who lags holds up his own task and no ot
 from datetime import datetime
 from typing import Any, Final
 
+from agent_contract.tracing import TraceContext
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 CHUNK_WINDOW: Final = 64
@@ -29,6 +30,8 @@ class ToChild(Struct, rename="camel", frozen=True, omit_defaults=True):
     parameters: Any = UNSET
     traceparent: str | None = None
     cancel: bool = False
+    tracestate: str | None = None
+    baggage: str | None = None
     deadline: datetime | None = None
     streaming: bool = False
     taken: int = 0
@@ -66,6 +69,7 @@ class Call(Struct, rename="camel", frozen=True, omit_defaults=True):
     timeout: float | None = None
     idempotency_key: str | None = None
     cancel: bool = False
+    trace: TraceContext | None = None
 
 
 class FromWorker(FromChild, rename="camel", frozen=True, omit_defaults=True):
@@ -85,4 +89,6 @@ class LogLine(Struct, frozen=True, omit_defaults=True):
     message: str
     task_id: str | None = None
     exception: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
     fields: dict[str, Any] | None = None

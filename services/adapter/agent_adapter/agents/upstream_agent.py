@@ -83,8 +83,7 @@ class UpstreamAgent:
             "accept": "text/event-stream" if context.streaming else "application/json",
             "x-task-id": context.task_id,
         }
-        if context.traceparent:
-            headers["traceparent"] = context.traceparent
+        headers |= context.trace.texts
         body = msgspec.json.encode({"parameters": parameters})
         try:
             async with self._client.stream(

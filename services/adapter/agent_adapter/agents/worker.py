@@ -16,6 +16,8 @@ from typing import Any, Final, NoReturn
 import msgspec
 import uvloop
 from agent_contract.problems import Problem
+from agent_contract.tracing import continuing
+from agent_contract.tracing.loading import load_in_child
 from msgspec import UNSET, Raw
 
 from agent_adapter.agents.json_lines import FromWorker, Ready, ToChild
@@ -28,6 +30,9 @@ _LONGEST_LINE: Final = 1 << 32
 """No limit: what the adapter takes (`maxBodyBytes`) is the limit."""
 _ENDING_SECONDS: Final = 0.4
 """What cut tasks may take to clean up, of the second that the adapter gives between stdin's end and SIGTERM."""
+
+_LAST_SPANS_SECONDS: Final = 0.3
+"""The same for the last spans."""
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +119,8 @@ class Worker:
     async def _outcome(self, task: WorkerTask, parameters: Any) -> FromWorker:  # noqa: ANN401  # any JSON value
         try:
             accepted = parameters if self._checked else self._agent.accept(parameters)
-            result = await self._agent.run(accepted, task.context, task.emit)
+            with continuing(task.context.trace):
+                result = await self._agent.run(accepted, task.context, task.emit)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # agent code may raise anything, SystemExit too
@@ -187,11 +193,13 @@ def main() -> NoReturn:
     line = parser.parse_args()
     wire = Wire()
     configure(line.log_level)
+    tracing = load_in_child(os.environ, install="agent-adapter[otel]")
     agent = IsolatedAgent(line.entry_point, threads=line.threads)
     loop = uvloop.new_event_loop()  # the adapter's own: the two ways to run an agent differ in nothing else
     asyncio.set_event_loop(loop)
     code = loop.run_until_complete(Worker(agent, wire, checked=line.checked).live())
     atexit._run_exitfuncs()  # noqa: SLF001  # the only way to run them before os._exit
+    tracing.close(_LAST_SPANS_SECONDS)
     os._exit(code)  # without the interpreter's teardown, and without waiting for threads that nobody needs
 
 

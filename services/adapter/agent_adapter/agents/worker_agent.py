@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from agent_contract.problems import Problem
+from agent_contract.tracing import continuing
 from msgspec import UnsetType
 
 from agent_adapter.agents.child import Child, Launch
@@ -66,7 +67,8 @@ class WorkerAgent(CommandAgent):
             super().note(line)
             return
         fields = {name: value for name, value in (record.fields or {}).items() if name not in _OURS}
-        known = {"task_id": record.task_id, "exception": record.exception}
+        fields |= {} if record.task_id is None else self._facts_of(record.task_id)
+        known = {"trace_id": record.trace_id, "span_id": record.span_id, "exception": record.exception}
         fields |= {name: text for name, text in known.items() if text is not None}
         level = _LEVELS.get(record.level.upper(), logging.INFO)
         structlog.stdlib.get_logger(record.logger).log(level, record.message, **fields)
@@ -78,7 +80,9 @@ class WorkerAgent(CommandAgent):
         return ToChild(
             context.task_id,
             parameters=parameters,
-            traceparent=context.traceparent,
+            traceparent=context.trace.traceparent,
+            tracestate=context.trace.tracestate,
+            baggage=context.trace.baggage,
             deadline=context.deadline,
             streaming=context.streaming,
         )
@@ -141,7 +145,8 @@ class WorkerTask(ChildTask):
 
     async def _call(self, call: Call) -> None:
         try:
-            result = await self.context.call(call.agent_id, call.parameters, call.timeout, call.idempotency_key)
+            with continuing(call.trace or self.context.trace):  # what the code there is in, else its task's
+                result = await self.context.call(call.agent_id, call.parameters, call.timeout, call.idempotency_key)
             answer = CallAnswer(call.call_id, result=result)
         except AgentError as error:
             answer = CallAnswer(call.call_id, error=_members(error))

@@ -9,6 +9,7 @@ import threading
 from typing import Final
 
 import msgspec
+from agent_contract.tracing.ambient import current_ids
 
 from agent_adapter.agents.json_lines import LogLine
 from agent_adapter.printing import LineStream
@@ -68,7 +69,9 @@ def _line(record: logging.LogRecord) -> LogLine:
     if record.exc_info and record.exc_info[1] is not None:
         exception = _FORMATTER.formatException(record.exc_info)
     extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-    return LogLine(record.levelname, record.name, record.getMessage(), TASK.get(), exception, extra or None)
+    return LogLine(
+        record.levelname, record.name, record.getMessage(), TASK.get(), exception, fields=extra or None, **current_ids()
+    )
 
 
 _FORMATTER: Final = logging.Formatter()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from agent_contract.tracing import TraceContext, current_context
 from agent_contract.wire import Progress
 from msgspec import Raw
 
@@ -35,7 +36,7 @@ class WorkerTask:
             asked.task_id,
             Ports(report=self._report, call=self._call, loop=loop),
             deadline=asked.deadline,
-            traceparent=asked.traceparent,
+            trace=TraceContext(asked.traceparent, asked.tracestate, asked.baggage),
             streaming=asked.streaming,
         )
 
@@ -93,7 +94,8 @@ class WorkerTask:
         call_id = next(_CALL_IDS)
         answered = self._calls[call_id] = self._loop.create_future()
         body = Raw(msgspec.json.encode(parameters))
-        self._send(FromWorker(self.task_id, call=Call(call_id, agent_id, body, timeout, idempotency_key)))
+        call = Call(call_id, agent_id, body, timeout, idempotency_key, trace=current_context())
+        self._send(FromWorker(self.task_id, call=call))
         try:
             answer = await answered
         except asyncio.CancelledError:

@@ -18,6 +18,9 @@ from agent_contract.asgi import (
 from agent_contract.http_connection import GONE
 from agent_contract.identity import is_uuid, new_id
 from agent_contract.problems import Problem
+from agent_contract.tracing import Span
+from agent_contract.tracing.http import request_attributes, watched
+from agent_contract.tracing.names import TASK_ID
 from agent_contract.wire import ExecuteRequest
 from litestar import asgi
 
@@ -31,16 +34,29 @@ _DECODER: Final = msgspec.json.Decoder(ExecuteRequest)
 _LONGEST_KEY: Final = 255
 
 Headers = dict[bytes, bytes]
+_ROUTE: Final = "/execute"
 
 
-@asgi("/execute", copy_scope=False)
+@asgi(_ROUTE, copy_scope=False)
 async def execute(scope: Scope, receive: Receive, send: Send) -> None:
     """Run a task and answer with its result, its stream, or, for `Prefer: respond-async`, its id."""
     adapter: Adapter = scope["litestar_app"].state.adapter
+    span = adapter.tracing.server("POST /execute", scope["headers"])
+    if not span.recording:
+        await _execute(adapter, span, scope, receive, send)
+        return
+    span.set(request_attributes(scope, _ROUTE))
+    try:
+        await _execute(adapter, span, scope, receive, watched(send, span))
+    finally:
+        span.end()
+
+
+async def _execute(adapter: Adapter, span: Span, scope: Scope, receive: Receive, send: Send) -> None:
     headers: Headers = dict(scope["headers"])
     try:
         _check_method(scope["method"])
-        task = await _task(adapter, headers, receive)
+        task = await _task(adapter, span, headers, receive)
     except Problem as problem:
         await send_problem(send, problem)
         return
@@ -49,7 +65,7 @@ async def execute(scope: Scope, receive: Receive, send: Send) -> None:
     await _serve(adapter, task, headers, scope, receive, send)
 
 
-async def _task(adapter: Adapter, headers: Headers, receive: Receive) -> Task:
+async def _task(adapter: Adapter, span: Span, headers: Headers, receive: Receive) -> Task:
     check_content_type(headers.get(b"content-type"))
     declared = content_length(headers.get(b"content-length"))
     body = await read_body(receive, adapter.settings.max_body_bytes, declared)
@@ -57,14 +73,17 @@ async def _task(adapter: Adapter, headers: Headers, receive: Receive) -> Task:
     given = headers.get(b"x-task-id", b"").decode("latin-1")
     fresh = is_uuid(given) and adapter.execution.table.find(given) is None
     caller = headers.get(b"x-agent-caller")
+    task_id = given if fresh else new_id()
+    if span.recording:
+        span.set({TASK_ID: task_id})
     return Task(
-        given if fresh else new_id(),
+        task_id,
         request.parameters,
         adapter.clock(),
         awaited=not _wants_async(headers.get(b"prefer")),
         caller=caller.decode("latin-1") if caller else None,
         key=_key(headers.get(b"idempotency-key"), body),
-        traceparent=_text(headers.get(b"traceparent")),
+        span=span,
     )
 
 
@@ -130,7 +149,3 @@ def _key(value: bytes | None, body: bytes) -> Key | None:
         detail = f"an Idempotency-Key has 1 to {_LONGEST_KEY} printable characters"
         raise Problem("bad-request", detail, field="Idempotency-Key")
     return Key(text, hashlib.sha256(body).digest())
-
-
-def _text(value: bytes | None) -> str | None:
-    return value.decode("latin-1") if value else None

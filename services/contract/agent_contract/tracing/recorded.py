@@ -1,0 +1,151 @@
+"""Spans over OpenTelemetry: a recorded one, one that was not sampled, and the current one of the running code."""
+
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from opentelemetry import baggage, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from agent_contract.tracing import names
+from agent_contract.tracing.context import Parent, TraceContext
+from agent_contract.tracing.spans import Attributes, Kind, Span
+
+_KINDS: Final = {Kind.INTERNAL: SpanKind.INTERNAL, Kind.SERVER: SpanKind.SERVER, Kind.CLIENT: SpanKind.CLIENT}
+_BAGGAGE: Final = W3CBaggagePropagator()
+_AS_IT_CAME: Final = create_key("baggage-as-it-came")
+
+
+class RecordedSpan(Span):
+    """A span that is sent when it ends."""
+
+    __slots__ = ("_ended", "_span", "_tracer")
+
+    recording = True
+
+    def __init__(self, tracer: trace.Tracer, span: trace.Span, baggage_header: str | None) -> None:
+        super().__init__((), _context_of(span.get_span_context(), baggage_header))
+        self._tracer = tracer
+        self._span = span
+        self._ended = False
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Its `trace_id` and `span_id`."""
+        return _ids_of(self._span)
+
+    def child(self, name: str, kind: Kind = Kind.INTERNAL, attributes: Attributes | None = None) -> Span:
+        """Begin a span inside it."""
+        parent = trace.set_span_in_context(self._span, Context())
+        span = self._tracer.start_span(name, parent, _KINDS[kind], attributes)
+        return RecordedSpan(self._tracer, span, self.context.baggage)
+
+    def set(self, attributes: Attributes) -> None:
+        """Say something of it."""
+        if not self._ended:
+            self._span.set_attributes(attributes)
+
+    def fail(self, kind: str) -> None:
+        """Say that it went wrong, and of what kind that was; never with a message: it may quote a parameter."""
+        if not self._ended:
+            self._span.set_attribute(names.ERROR_TYPE, kind)
+            self._span.set_status(Status(StatusCode.ERROR))
+
+    def end(self) -> None:
+        """End it; a second time changes nothing."""
+        if not self._ended:
+            self._ended = True
+            self._span.end()
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Make it the current one of OpenTelemetry: what agent code's own instrumentation records is inside it."""
+        return _Attached(_with_baggage(trace.set_span_in_context(self._span), self.context.baggage))
+
+
+class Unsampled(Span):
+    """A span that is not sampled: what agent code's own instrumentation begins inside it is not either."""
+
+    __slots__ = ()
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Make the decision the current one of OpenTelemetry."""
+        return CurrentSpan().continuing(self.context)
+
+
+class CurrentSpan:
+    """What OpenTelemetry knows of the running code (ambient.Source)."""
+
+    def ids(self) -> dict[str, str]:
+        """Give the current span's ids."""
+        return _ids_of(trace.get_current_span())
+
+    def context(self) -> TraceContext | None:
+        """Give what a call that is made now passes on: the current span, and the baggage as agent code left it."""
+        current = trace.get_current_span().get_span_context()
+        if not current.is_valid:
+            return None
+        return _context_of(current, _baggage_header())
+
+    def continuing(self, context: TraceContext) -> AbstractContextManager[Any]:
+        """Make another process's span the current one."""
+        parent = context.parent
+        if parent is None:
+            return _Attached(get_current())
+        span = remote(parent, context.tracestate)
+        return _Attached(_with_baggage(trace.set_span_in_context(span), context.baggage))
+
+
+def remote(parent: Parent, tracestate: str | None) -> trace.Span:
+    """Give the span of another process: it can be a parent."""
+    state = TraceState.from_header([tracestate]) if tracestate else TraceState.get_default()
+    flags = TraceFlags(int(parent.flags, 16))
+    return NonRecordingSpan(SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), True, flags, state))
+
+
+class _Attached:
+    """A `with` block in which a context is OpenTelemetry's current one."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = attach(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        detach(self._token)
+
+
+def _with_baggage(context: Context, header: str | None) -> Context:
+    if not header:
+        return context
+    read = _BAGGAGE.extract({"baggage": header}, context)
+    return set_value(_AS_IT_CAME, (header, dict(baggage.get_all(read))), read)
+
+
+def _baggage_header() -> str | None:
+    """Give the baggage of the running code: as it came, unless agent code has changed it."""
+    entries = dict(baggage.get_all())
+    came: Any = get_value(_AS_IT_CAME)
+    if came is not None and came[1] == entries:
+        return str(came[0])
+    carrier: dict[str, str] = {}
+    _BAGGAGE.inject(carrier)
+    return carrier.get("baggage")
+
+
+def _context_of(span: SpanContext, baggage_header: str | None) -> TraceContext:
+    traceparent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    return TraceContext(traceparent, span.trace_state.to_header() or None, baggage_header)
+
+
+def _ids_of(span: trace.Span) -> dict[str, str]:
+    known = span.get_span_context()
+    if not known.is_valid:
+        return {}
+    ids = {"trace_id": f"{known.trace_id:032x}"}
+    if span.is_recording():
+        ids["span_id"] = f"{known.span_id:016x}"
+    return ids
