@@ -14,7 +14,7 @@ The client is imported by `connect`, for it weighs 50 MB and takes a second: thi
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,11 +115,17 @@ class ClusterApi:
                     response.release()
 
     async def watch(
-        self, path: str, query: Mapping[str, str], *, inactivity_seconds: float
+        self,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        inactivity_seconds: float,
+        on_open: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[bytes, None]:
         """Give each line of a stream as it comes, without its end; it ends when the API server ends it in order.
 
-        Use it in `contextlib.aclosing`: its connection is closed with it.
+        Use it in `contextlib.aclosing`: its connection is closed with it. `on_open` is called when the API server has
+        agreed to it, which may be a minute before the first line.
 
         Raises:
             ApiFailed: the answer's status is 400 or above.
@@ -133,6 +139,7 @@ class ClusterApi:
         try:
             with _translated(f"watch {path}"):
                 await _check(response)
+            on_open()
             rest = b""
             while True:
                 with _translated(f"watch {path}", silent_seconds=inactivity_seconds):
