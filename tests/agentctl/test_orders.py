@@ -29,16 +29,61 @@ def test_an_order_is_sent_and_its_action_named(manager: FakeManager, verb: str) 
 
 
 def test_wait_follows_the_action_to_its_end(manager: FakeManager) -> None:
-    """Each step is told once on standard error; `rollout` is a restart that waits."""
-    waiting, draining = {"instanceId": "i-1", "state": "waiting"}, {"instanceId": "i-1", "state": "draining"}
-    done = {"instanceId": "i-1", "state": "done", "successor": "i-2"}
-    steps = [action("running", waiting), action("running", draining), action("succeeded", done)]
+    """Each step is told once on standard error, with how many are done."""
+    waiting, second = {"instanceId": "i-1", "state": "waiting"}, {"instanceId": "i-2", "state": "waiting"}
+    draining, done = {**waiting, "state": "draining"}, {**waiting, "state": "done", "successor": "i-3"}
+    steps = [action("running", waiting, second), action("running", draining, second), action("running", done, second)]
     manager.on("POST", f"{PLANNER}/action", Reply(steps[0], 202))
-    manager.on("GET", f"{PLANNER}/actions/a-1", *steps)
-    run = agentctl("rollout", "planner", manager=manager.url)
+    manager.on("GET", PLANNER, agent("planner", instance()))
+    manager.on("GET", f"{PLANNER}/actions/a-1", *steps, action("succeeded", done, {**second, "state": "done"}))
+    run = agentctl("restart", "planner", "--wait", manager=manager.url)
     assert (run.returncode, run.stdout) == (0, "planner: restart done\n")
-    told = ["i-1 waiting", "i-1 draining", "i-1 done (now i-2)"]
+    told = ["i-1 draining, 0 of 2 done", "i-1 done (now i-3), 1 of 2 done", "i-2 done, 2 of 2 done"]
     assert run.stderr.splitlines() == [f"planner: restart: {step}" for step in told]
+
+
+def test_a_terminal_shows_what_holds_an_action(manager: FakeManager) -> None:
+    """One line at its foot, drawn over; it is gone at the end."""
+    drain = {"reason": "restart", "remainingSeconds": 272, "etaSeconds": 9, "blockers": [{"taskId": "t-1"}]}
+    step = {"instanceId": "i-1", "state": "draining"}
+    manager.on("POST", f"{PLANNER}/action", Reply(action("running", step), 202))
+    manager.on("GET", PLANNER, agent("planner", instance(drain=drain)))
+    manager.on("GET", f"{PLANNER}/actions/a-1", action("running", step), action("succeeded", {**step, "state": "done"}))
+    with running("restart", "planner", "--wait", manager=manager.url, terminal=True) as shown:
+        code, text = shown.rest()
+    assert "planner: restart: i-1 drains, 1 in hand, 4m32s left, eta 9s\r\x1b[2K" in text
+    assert (code, text.splitlines()[-1]) == (0, "\x1b[2Kplanner: restart done")
+
+
+def test_a_rollout_is_a_restart_by_the_platform_that_is_followed(manager: FakeManager) -> None:
+    """`restart --strategy rollout --wait` is the same; what makes it wait is told."""
+    waits = {
+        "code": "rollout-waits",
+        "detail": "it is paused: agentctl resume planner",
+        "since": "2026-01-01T12:00:00Z",
+    }
+    manager.on("POST", f"{PLANNER}/action", Reply(action("running"), 202))
+    manager.on("GET", PLANNER, agent("planner", instance(), problem=waits))
+    for line in (("rollout", "planner"), ("restart", "planner", "--strategy", "rollout", "--wait")):
+        manager.on("GET", f"{PLANNER}/actions/a-1", action("running"), action("running"), action("succeeded"))
+        run = invoke(*line, manager=manager.url)
+        assert (run.returncode, run.stdout) == (0, f"planner: {line[0]} done\n")
+        assert run.stderr == f"planner: {line[0]}: rollout-waits: it is paused: agentctl resume planner\n"
+        assert manager.last("POST").body == {"action": "restart", "strategy": "rollout"}
+    assert invoke("rollout", "planner", "--no-wait", manager=manager.url).stdout.startswith("planner: rollout ordered")
+
+
+def test_what_a_platform_does_not_do_is_a_conflict_with_what_to_type(manager: FakeManager) -> None:
+    """The manager knows the command of its platform; where there is no rollout, a restart in place is the way."""
+    manager.problem("POST", f"{PLANNER}/action", 409, "not-supported", "there is no rollout here")
+    run = invoke("rollout", "planner", manager=manager.url)
+    assert (run.returncode, run.stdout) == (4, "")
+    assert run.stderr.endswith("(not-supported): agentctl restart planner --wait does so\n")
+    manager.problem("POST", f"{PLANNER}/action", 409, "not-supported", "kubectl delete pod planner-1 ends this one")
+    run = invoke("stop", "planner", "--instance", "i-1", manager=manager.url)
+    assert (run.returncode, run.stderr) == (4, "error: kubectl delete pod planner-1 ends this one (not-supported)\n")
+    manager.problem("POST", f"{PLANNER}/action", 503, "no-leader", "no manager holds the lease")
+    assert "try again in a moment" in invoke("start", "planner", manager=manager.url).stderr
 
 
 def test_a_failed_action_exits_1_with_each_instance_s_reason(manager: FakeManager) -> None:
@@ -65,6 +110,7 @@ def test_a_wait_for_a_pause_that_runs_out_exits_1(manager: FakeManager) -> None:
     """A pause has no deadline of its own, so `--timeout` bounds the wait."""
     pausing = action("running", {"instanceId": "i-1", "state": "draining"}, name="pause")
     manager.on("POST", f"{PLANNER}/action", Reply(pausing, 202))
+    manager.on("GET", PLANNER, agent("planner", instance()))
     manager.on("GET", f"{PLANNER}/actions/a-1", pausing)
     run = agentctl("pause", "planner", "--wait", "--timeout", "0", manager=manager.url)
     assert run.returncode == 1

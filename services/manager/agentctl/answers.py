@@ -21,6 +21,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "stopping": "try again when it is back",
     "starting": "try again in a moment",
     "at-capacity": "try again later, or raise its maxQueue",
+    "no-leader": "try again in a moment: its managers are choosing one",
     "unavailable": "agentctl get agents says how its instances are",
     "outcome-unknown": "it may have run: agentctl get tasks shows it if so",
     "drain-timeout": "the drain's deadline cut it: give the agent a longer drainTimeoutSeconds",

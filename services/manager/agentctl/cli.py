@@ -25,7 +25,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "stop": ("agentctl.act:stop", "drain an agent and let it leave"),
     "start": ("agentctl.act:start", "start an agent where the platform can"),
     "restart": ("agentctl.act:restart", "drain and replace an agent's instances in turn"),
-    "rollout": ("agentctl.act:rollout", "restart an agent's instances in turn and wait for the last"),
+    "rollout": ("agentctl.act:rollout", "replace an agent's pods by the platform's rollout, and follow it"),
     "drain": ("agentctl.steer:drain", "extend a drain, call it off, or cancel what holds it"),
     "wait": ("agentctl.wait:wait", "wait until an agent is in a state"),
     "keys": ("agentctl.keys:keys", "make an API key"),

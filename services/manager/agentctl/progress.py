@@ -1,7 +1,6 @@
 """What a person sees while a call is under way: how long it runs and what its agent reports."""
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,13 +11,12 @@ from agent_contract.durations import format_duration
 from agentctl.client import Manager
 from agentctl.failures import CommandFailed
 from agentctl.rows import progress
-from agentctl.terminal import one_line
+from agentctl.status_line import StatusLine
 from agentctl.views import Task, members, read
 from agentctl.watch import FLEET
 
 _FIRST_SECONDS: Final = 1.0
 """A call that is over before says nothing."""
-_ERASE: Final = "\r\x1b[2K"
 
 
 @contextlib.contextmanager
@@ -43,7 +41,7 @@ def shown_progress(manager: Manager, agent_id: str, key: str | None) -> Iterator
 
 def _show(manager: Manager, agent_id: str, key: str, ended: threading.Event, known: list[str]) -> None:
     began = time.monotonic()
-    shown = False
+    line = StatusLine()
     while not ended.wait(_FIRST_SECONDS):
         task = _task(manager, agent_id, key)
         if task is not None and not known:
@@ -51,12 +49,8 @@ def _show(manager: Manager, agent_id: str, key: str, ended: threading.Event, kno
         parts = [agent_id, format_duration(time.monotonic() - began)]
         if task is not None:
             parts += [task.state or "", "" if task.progress is None else progress(task.progress)]
-        sys.stderr.write(_ERASE + one_line(" ".join(part for part in parts if part))[:78])
-        sys.stderr.flush()
-        shown = True
-    if shown:
-        sys.stderr.write(_ERASE)
-        sys.stderr.flush()
+        line.show(" ".join(part for part in parts if part))
+    line.clear()
 
 
 def _task(manager: Manager, agent_id: str, key: str) -> Task | None:
