@@ -23,13 +23,18 @@ _BATCH: Final = 100
 log = structlog.stdlib.get_logger(__name__)
 
 
-class _Entry(Struct, rename="camel", frozen=True):
+class Entry(Struct, rename="camel", frozen=True):
+    """An event as its readers see it."""
+
     time: datetime
     agent: str
     instance_id: str | UnsetType
     by: str | UnsetType
     code: str
     message: str
+
+
+Subscriber = Callable[[Kind, Entry, Level], None]
 
 
 class Journal:
@@ -41,6 +46,8 @@ class Journal:
         self._frames: deque[bytes] = deque(maxlen=kept)
         self._last = 0
         self._followers: set[asyncio.Event] = set()
+        self.subscribers: list[Subscriber] = []
+        """Called synchronously with each event."""
 
     @property
     def last_id(self) -> str:
@@ -60,10 +67,12 @@ class Journal:
     ) -> None:
         """Note an event, log it, and wake who follows."""
         self._last += 1
-        entry = _Entry(self._wall(), agent, UNSET if instance_id is None else instance_id, by or UNSET, code, message)
+        entry = Entry(self._wall(), agent, UNSET if instance_id is None else instance_id, by or UNSET, code, message)
         self._frames.append(encode_event(kind, msgspec.json.encode(entry), f"{self._epoch}-{self._last}"))
         for follower in self._followers:
             follower.set()
+        for subscriber in self.subscribers:
+            subscriber(kind, entry, level)
         facts = {"instance_id": instance_id, "by": by}
         said = {name: value for name, value in facts.items() if value is not None}
         (log.warning if level == "warning" else log.info)(
