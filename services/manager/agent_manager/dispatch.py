@@ -6,10 +6,13 @@ or the answer carries the adapter's own word for it, `X-Agent-Refused`.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from agent_contract.problems import Problem
+from agent_contract.tracing import Span, names
 
+from agent_manager import attempts
 from agent_manager.agent_client import AgentClient, Call, CallError, CallTimedOut, ConnectFailed, ConnectionLost
 from agent_manager.answers import TASK_ID, Answer, of_problem, outcome_unknown, relayed, unavailable
 from agent_manager.doubts import Doubts
@@ -151,8 +154,9 @@ class Dispatcher:
         """Send the call to one instance; None when no work began there."""
         if call.failed_try is not None:
             self._counters.retried(call.agent_id, call.failed_try)
-        call.instance = instance
-        request = self._client.call(instance.origin, "POST", "/execute", call.headers, call.body)
+        call.instance, attempt = instance, attempts.begin(call, instance)
+        headers = attempt.onward(call.headers) if attempt.recording else call.headers
+        request = self._client.call(instance.origin, "POST", "/execute", headers, call.body)
         instance.calls.add(request)
         self._in_hand.add(request)
         self._keys.sending(call, instance)
@@ -160,14 +164,15 @@ class Dispatcher:
         try:
             response = await request.response()
             streaming = response.streaming
+            attempts.answered(attempt, response)
         except CallError as error:
+            attempts.failed(attempt, error)
             return self._lost(instance, call, request, error)
         finally:
             if not streaming:
-                self._release(instance, request)
-        answer = relayed(
-            response, call.agent_id, instance.instance_id, call.task_id, lambda: self._release(instance, request)
-        )
+                self._release(instance, request, attempt)
+        on_end = partial(self._release, instance, request, attempt)
+        answer = relayed(response, call.agent_id, instance.instance_id, call.task_id, on_end)
         if answer.refusal is not None:
             self._refused(instance, call, answer)
             return None
@@ -176,7 +181,8 @@ class Dispatcher:
             self._remember(answer.header(TASK_ID), instance)
         return answer
 
-    def _release(self, instance: Instance, request: Call) -> None:
+    def _release(self, instance: Instance, request: Call, attempt: Span) -> None:
+        attempt.end()
         instance.calls.discard(request)
         self._in_hand.discard(request)
         self._held.waiting.wake_first(instance.agent_id)
@@ -240,6 +246,7 @@ class Dispatcher:
         if not self._held.has_room_for(call):
             return None
         self._held.enter(call)
+        began_at = self._clock()
         left = asyncio.ensure_future(call.left())
         try:
             while self._may_hold(call):
@@ -254,6 +261,7 @@ class Dispatcher:
         finally:
             left.cancel()
             self._held.leave(call)
+            call.span.set({names.HELD_SECONDS: round(self._clock() - began_at, 3)})
 
     def _changed(self, agent_id: str) -> None:
         """Wake those that wait for this agent if it can take calls now, or will not soon."""

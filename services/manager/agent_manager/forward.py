@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from agent_contract.tracing import UNTRACED, Span
 from msgspec import Struct
 
 from agent_manager.answers import Answer
@@ -21,9 +22,14 @@ class Forward(Struct, eq=False, kw_only=True):
     left: Callable[[], Awaitable[None]]
     key: str | None = None
     """The idempotency key, where it is one that an adapter takes."""
+    span: Span = UNTRACED
+    """Of the client's request."""
 
     instance: Instance | None = None
     """The last one that was tried."""
+    attempt: Span = UNTRACED
+    """That of the last try."""
+    tries: int = 0
     refusal: Answer | None = None
     """The last one, byte for byte: what the client gets when nobody takes the call."""
     failed_try: str | None = None

@@ -7,6 +7,7 @@ from typing import Final
 
 from agent_contract import __version__
 from agent_contract.config import DEFAULT_MAX_BODY_BYTES
+from agent_contract.tracing import OFF, Tracing
 from msgspec import Struct
 
 from agent_manager.access import Access
@@ -25,6 +26,7 @@ from agent_manager.metrics import Metrics
 from agent_manager.readiness import Readiness
 from agent_manager.registrations import Registrations
 from agent_manager.registry import Registry
+from agent_manager.scrapes import Scrapes
 from agent_manager.sessions import Sessions
 from agent_manager.tasks import Tasks
 
@@ -68,9 +70,11 @@ class Manager:
     login_attempts: LoginAttempts
     feed: Feed
     metrics: Metrics
+    scrapes: Scrapes
     readiness: Readiness
     clock: Callable[[], float]
     started_at: datetime
+    tracing: Tracing = OFF
 
     def max_body_bytes(self, agent_id: str) -> int:
         """Give how much of a call's body is read; the adapter decides by its own limit what it takes."""

@@ -10,7 +10,10 @@ from agent_contract.http_connection import GONE
 from agent_contract.identity import new_id
 from agent_contract.problems import Problem
 from agent_contract.sse import encode_event
+from agent_contract.tracing import Span, names
+from agent_contract.tracing.http import answered, request_attributes
 
+from agent_manager import attempts
 from agent_manager.agent_client import CallError
 from agent_manager.answers import Answer, Stream, outcome_unknown
 from agent_manager.forward import Forward
@@ -22,6 +25,8 @@ from agent_manager.idempotency import read_key
 CLIENT_LEFT: Final = 499
 """What nginx calls a client that went before its answer: no status that is ever sent."""
 _FAILED: Final = 500
+_ROUTE: Final = "/api/agent-services/{id}/execute"
+_SPAN: Final = f"POST {_ROUTE}"
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -30,8 +35,9 @@ async def execute(request: Raw) -> None:
     """Forward the call and answer with what came of it."""
     manager, agent_id = request.manager, request.scope["path_params"]["agent_id"]
     began_at, code, call, answer = manager.clock(), _FAILED, None, None
+    span = manager.tracing.server(_SPAN, request.scope["headers"])
     try:
-        call = await _call(request, agent_id, began_at)
+        call = await _call(request, span, agent_id, began_at)
         answer = await manager.dispatcher.execute(call)
         code = await _answer(request, call, answer)
     except Disconnected:
@@ -44,9 +50,11 @@ async def execute(request: Raw) -> None:
         manager.metrics.forwarded(known, code, manager.clock() - began_at)
         if code >= _FAILED and call is not None and (answer is None or answer.refusal is None):
             _log_failure(call, code, answer)
+        if span.recording:
+            _end(request, span, call, code)
 
 
-async def _call(request: Raw, agent_id: str, now: float) -> Forward:
+async def _call(request: Raw, span: Span, agent_id: str, now: float) -> Forward:
     manager, headers = request.manager, request.headers
     limit = manager.max_body_bytes(agent_id)
     body = await read_body(request.receive, limit, content_length(headers.get(b"content-length")))
@@ -54,11 +62,14 @@ async def _call(request: Raw, agent_id: str, now: float) -> Forward:
     return Forward(
         agent_id=agent_id,
         task_id=task_id,
-        headers=forwarded_headers(request.scope["headers"], task_id=task_id, caller=request.caller.name, token=token),
+        headers=span.onward(
+            forwarded_headers(request.scope["headers"], task_id=task_id, caller=request.caller.name, token=token)
+        ),
         body=body,
         arrived_at=now,
         left=until_left(request.receive),
         key=read_key(headers.get(b"idempotency-key")),
+        span=span,
     )
 
 
@@ -84,6 +95,7 @@ async def _relay(request: Raw, call: Forward, answer: Answer, stream: Stream) ->
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except CallError as error:
             code = 502
+            attempts.failed(call.attempt, error)
             problem = outcome_unknown(call.task_id, f"the stream of {call.agent_id} broke: {error}")
             broken = b"\n\n" + encode_event("error", problem.body())
             await send({"type": "http.response.body", "body": broken, "more_body": True})
@@ -99,9 +111,22 @@ async def _close_when_left(receive: Receive, stream: Stream) -> None:
 
 
 def _log_failure(call: Forward, code: int, answer: Answer | None) -> None:
-    facts = {"agent": call.agent_id, "task_id": call.task_id, "status": code}
+    facts = {"agent": call.agent_id, "task_id": call.task_id, "status": code, **call.span.ids}
     if call.instance is not None:
         facts["instance_id"] = call.instance.instance_id
     if answer is not None and answer.problem is not None:
         facts.update(code=answer.problem.code, detail=answer.problem.detail)
     log.warning("forwarded call failed", **facts)
+
+
+def _end(request: Raw, span: Span, call: Forward | None, code: int) -> None:
+    span.set(request_attributes(request.scope, _ROUTE))
+    if request.caller.name is not None:
+        span.set({names.CALLER: request.caller.name})
+    if call is not None:
+        span.set({names.TASK_ID: call.task_id})
+    if code == CLIENT_LEFT:
+        span.fail("client-left")  # nothing was answered, so there is no status
+    else:
+        answered(span, code)
+    span.end()

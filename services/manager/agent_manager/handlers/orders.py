@@ -1,6 +1,7 @@
 """Orders: actions, and the steering of drains."""
 
 import msgspec
+from agent_contract.tracing.names import ACTION
 from agent_contract.wire import AgentActionRequest, DrainPatch
 from litestar import Response
 from litestar.params import FromPath
@@ -10,6 +11,7 @@ from agent_manager.actions import ActionView, Ordered
 from agent_manager.drains import SteeredDrain
 from agent_manager.handlers.queries import text
 from agent_manager.handlers.requests import AnyRequest, caller_of, manager_of, read_json
+from agent_manager.handlers.spans import traced
 
 _ACTION = msgspec.json.Decoder(AgentActionRequest)
 _DRAIN_PATCH = msgspec.json.Decoder(DrainPatch)
@@ -28,8 +30,10 @@ class SteeredDrains(Struct, frozen=True):
 
 
 async def order_action(request: AnyRequest, agent_id: FromPath[str]) -> Response[Ordered]:
-    order = await read_json(request, _ACTION)
-    ordered = await manager_of(request).actions.order(agent_id, order, caller_of(request).name)
+    order, by = await read_json(request, _ACTION), caller_of(request).name
+    with traced(request, "/api/agent-services/{id}/action", 202) as span:
+        span.set({ACTION: order.action})
+        ordered = await manager_of(request).actions.order(agent_id, order, by)
     location = f"/api/agent-services/{agent_id}/actions/{ordered.action_id}"
     return Response(ordered, status_code=202, headers={"Location": location})
 
