@@ -37,6 +37,7 @@ from agent_manager.records import Timing
 from agent_manager.registrations import Registrations
 from agent_manager.registry import Registry
 from agent_manager.samples import Samples
+from agent_manager.scrapes import MAX_PAGE_BYTES, Scrapes
 from agent_manager.service_urls import ServiceUrls
 from agent_manager.sessions import Sessions
 from agent_manager.sweeper import Sweeper
@@ -85,7 +86,10 @@ class Parts:
         absences = Absences(registry, clock)
         live = Live(self.client, token, clock=clock)
         queries = FleetQueries(registry, live)
-        results, places, metrics = ResultStore(clock), TaskPlaces(), Metrics(registry)
+        results, places = ResultStore(clock), TaskPlaces()
+        metrics = self._metrics = Metrics(registry, clock=clock, wall=_wall)
+        self._pages = AgentClient(clock=clock, max_body_bytes=MAX_PAGE_BYTES)
+        self._scrapes = Scrapes(registry, self._pages, metrics.carried, self.background, clock=clock)
         keys = Keys(registry, live, results, clock=clock)
         actions = Actions(
             registry,
@@ -124,6 +128,7 @@ class Parts:
             login_attempts=LoginAttempts(clock),
             feed=Feed(listing, journal, self._samples, started_at, _wall),
             metrics=metrics,
+            scrapes=self._scrapes,
             readiness=Readiness(registry, [one.name for one in self._discoveries], clock),
             clock=clock,
             started_at=started_at,
@@ -137,6 +142,8 @@ class Parts:
             self._start(self.prober.run())
             self._start(self._sweeper.run())
             self._start(self._samples.run())
+            self._start(self._scrapes.run(self._metrics.prepare))
+            self._start(self._metrics.grace.run(self.background))
             for discovery in self._discoveries:
                 self._start(discovery.run(self.manager.registry.apply))
             try:
@@ -145,6 +152,7 @@ class Parts:
                 for task in self._tasks:
                     task.cancel()
         await self.client.close()
+        await self._pages.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run an action to its end; what goes wrong in it ends nothing else."""

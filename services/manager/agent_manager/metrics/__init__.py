@@ -1,7 +1,10 @@
 """The manager's metrics: names and labels are part of the promise, every family is there from the start."""
 
-from agent_manager.metrics.counters import Metrics
-from agent_manager.metrics.exposition import exposition
-from agent_manager.metrics.forwards import BUCKETS
+from agent_contract.buckets import BUCKETS
 
-__all__ = ["BUCKETS", "Metrics", "exposition"]
+from agent_manager.metrics.carried import Carried, Refusal
+from agent_manager.metrics.counters import Metrics
+from agent_manager.metrics.exposition import negotiated
+from agent_manager.metrics.reading import Malformed, Reader
+
+__all__ = ["BUCKETS", "Carried", "Malformed", "Metrics", "Reader", "Refusal", "negotiated"]
