@@ -9,6 +9,7 @@ from typing import Any
 
 from agent_manager.access import Access
 from agent_manager.actions import Actions
+from agent_manager.actions.here import Here
 from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
 from agent_manager.background import Background
@@ -21,9 +22,11 @@ from agent_manager.dispatch import Dispatcher
 from agent_manager.drains import Drains
 from agent_manager.fleet_queries import FleetQueries
 from agent_manager.handed_over import ResultStore
+from agent_manager.holder import HolderLink
 from agent_manager.holding import Absences
 from agent_manager.idempotency import Keys
 from agent_manager.journal import Journal
+from agent_manager.leadership import Alone
 from agent_manager.listing import Listing
 from agent_manager.live import Live
 from agent_manager.login_attempts import LoginAttempts
@@ -91,10 +94,13 @@ class Parts:
         self._pages = AgentClient(clock=clock, max_body_bytes=MAX_PAGE_BYTES)
         self._scrapes = Scrapes(registry, self._pages, metrics.carried, self.background, clock=clock)
         keys = Keys(registry, live, results, clock=clock)
+        leadership = Alone()
+        here = Here(registry, Orders(registry, live, absences, clock=clock), leadership)
         actions = Actions(
             registry,
-            Orders(registry, live, absences, clock=clock),
             journal,
+            platform_of=lambda _: here,
+            leadership=leadership,
             clock=clock,
             wall=_wall,
             spawn=self._spawn,
@@ -119,6 +125,7 @@ class Parts:
             dispatcher=Dispatcher(registry, self.client, self.prober, absences, keys, places, metrics, clock=clock),
             tasks=Tasks(registry, queries, live, results, places),
             actions=actions,
+            holder=HolderLink(leadership, self.client),
             queries=queries,
             drains=Drains(registry, queries, live, actions, absences, journal),
             logs=Logs(registry, queries, live, self.client),

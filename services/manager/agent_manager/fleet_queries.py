@@ -7,7 +7,7 @@ from agent_contract.problems import Problem
 from agent_contract.wire import Drain, Info, Status
 from msgspec import Struct
 
-from agent_manager.actions.actions import pick_instance
+from agent_manager.actions.plan import pick_instance
 from agent_manager.live import Live, Said
 from agent_manager.records import Instance
 from agent_manager.registry import Registry

@@ -18,6 +18,7 @@ from agent_manager.dispatch import Dispatcher
 from agent_manager.drains import Drains
 from agent_manager.fleet_queries import FleetQueries
 from agent_manager.handed_over import ResultStore
+from agent_manager.holder import HolderLink
 from agent_manager.journal import Journal
 from agent_manager.listing import Listing
 from agent_manager.login_attempts import LoginAttempts
@@ -61,6 +62,7 @@ class Manager:
     dispatcher: Dispatcher
     tasks: Tasks
     actions: Actions
+    holder: HolderLink
     queries: FleetQueries
     drains: Drains
     logs: Logs

@@ -13,6 +13,11 @@ Error = dict[str, Any]
 """A problem's members: `code` and `detail`, and what else the instance said."""
 
 
+def error(code: str, detail: str) -> Error:
+    """Give what went wrong with one instance, as its own problems look."""
+    return {"code": code, "detail": detail}
+
+
 class Step(Struct, rename="camel", eq=False):
     """How far an action is with one instance."""
 
@@ -44,6 +49,12 @@ class ActionView(Struct, rename="camel", frozen=True):
     instances: list[Step]
 
 
+def merged(here: list[ActionView], there: list[ActionView]) -> list[ActionView]:
+    """Give the actions of two managers, the last one first."""
+    known = {view.action_id: view for view in (*there, *here)}
+    return sorted(known.values(), key=lambda view: view.started_at, reverse=True)
+
+
 class OrderedInstance(Struct, rename="camel", frozen=True):
     """An instance that was told, and the state that it is in since."""
 
@@ -69,6 +80,11 @@ class Action(Struct, eq=False, kw_only=True):
     by: str | None
     started_at: datetime
     steps: list[Step]
+    subject: str
+    """What it is about, for people: the agent, or the workload that makes its pods."""
+    instance_id: str | None = None
+    """The one instance that it is for; None: all of the agent."""
+    strategy: Literal["rollout"] | None = None
     timeout_seconds: float | None = None
     ended_at: datetime | None = None
     forget_at: float | None = None
@@ -80,6 +96,14 @@ class Action(Struct, eq=False, kw_only=True):
         if self.ended_at is None:
             return "running"
         return "failed" if any(step.state == "failed" for step in self.steps) else "succeeded"
+
+    def give_up(self, why: Error) -> None:
+        """Fail what is open; where nothing is, and nothing failed, the failure stands under the subject's name."""
+        for step in self.steps:
+            if not step.over:
+                step.fail(why)
+        if not any(step.state == "failed" for step in self.steps):
+            self.steps.append(Step(self.subject, "failed", error=why))
 
     def view(self) -> ActionView:
         """Give it as clients see it."""

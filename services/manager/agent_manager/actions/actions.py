@@ -4,25 +4,35 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, Final, Literal
+from weakref import WeakValueDictionary
 
 from agent_contract.identity import new_id
 from agent_contract.problems import Problem
-from agent_contract.wire import AgentActionRequest, DesiredState
+from agent_contract.wire import AgentActionRequest
 from msgspec import UNSET, UnsetType
 
-from agent_manager.actions.action import Action, Error, Ordered, OrderedInstance, Step, Verb
-from agent_manager.actions.orders import Orders, Told, error
-from agent_manager.answers import unavailable
+from agent_manager.actions.action import Action, Ordered, OrderedInstance, Step, Verb, error
+from agent_manager.actions.here import NOT_THE_LEADER
+from agent_manager.actions.plan import Course, Plan, Platform
 from agent_manager.journal import Journal
-from agent_manager.records import AgentRecord, Instance
+from agent_manager.leadership import Leadership, no_leader
+from agent_manager.records import AgentRecord
 from agent_manager.registry import Registry
 
 Outcome = Literal["succeeded", "failed"]
 
 KEPT_SECONDS: Final = 3600.0
 MAX_ACTIONS: Final = 10_000
-_DESIRED: Final[dict[Verb, DesiredState]] = {"pause": "paused", "resume": "running", "stop": "stopped"}
-_ENDS_RESTARTS: Final = {"stop": "stopping", "pause": "paused"}
+ANYWHERE: Final[frozenset[Verb]] = frozenset(("pause", "resume"))
+"""What any manager may do: done twice it is the same as done once."""
+_ENDS: Final[dict[Verb, dict[Verb, str]]] = {
+    "stop": {"restart": "stopping", "start": "stopping"},
+    "pause": {"restart": "paused"},
+    "start": {"stop": "unavailable"},
+    "restart": {"restart": "stopping"},
+}
+"""What an order ends that is under way, and what its instances are left with. A restart that it does not join, too."""
+_JOINED: Final[frozenset[Verb]] = frozenset(("restart", "start"))
 
 
 class Actions:
@@ -31,162 +41,194 @@ class Actions:
     def __init__(
         self,
         registry: Registry,
-        orders: Orders,
         journal: Journal,
         *,
+        platform_of: Callable[[AgentRecord], Platform],
+        leadership: Leadership,
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         spawn: Callable[[Coroutine[Any, Any, None]], Any],
         on_end: Callable[[str, Outcome], None],
     ) -> None:
         self._registry = registry
-        self._orders = orders
         self._journal = journal
+        self._platform_of = platform_of
+        self._leadership = leadership
         self._clock = clock
         self._wall = wall
         self._spawn = spawn
         self._on_end = on_end
         self._actions: dict[str, Action] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        leadership.lost.append(self._lease_lost)
 
     async def order(self, agent_id: str, request: AgentActionRequest, by: str | None) -> Ordered:
         """Give the order, and what the instances answered that are told at once.
 
+        Orders to one agent begin in the order in which they came: what is written to its workloads, too.
+
         Raises:
-            Problem: 404 `unknown-agent`, `unknown-instance`, 409 `stale-instance`, `not-supported`, 400 `bad-request`,
-                503 `unavailable` for a restart of nothing.
+            Problem: 404 `unknown-agent`, what `Platform.plan` raises, 400 `bad-request`, 503 `no-leader`.
 
         """
-        record = self._known(agent_id)
-        _refuse_unsupported(agent_id, request)
-        targets = self._targets(record, request.instance_id)
-        if request.action == "restart" and not targets:
-            raise unavailable(f"no instance of {agent_id} is there to restart: it is {record.state}")
-        timeout = None if isinstance(request.timeout_seconds, UnsetType) else request.timeout_seconds
-        running = self._restart_of(agent_id)
-        if running is not None and request.action == "restart":
-            return self._join(running, targets, timeout)
-        if running is not None and request.action in _ENDS_RESTARTS and _touches(running, targets):
-            self._cut_short(running, _ENDS_RESTARTS[request.action], f"a {request.action} was ordered")
-        action = self._begin(record, request, targets, by, timeout)
+        self._check(agent_id, request)
+        turn = self._turns.setdefault(agent_id, asyncio.Lock())
+        async with turn:
+            action = self._joined(agent_id, request)
+            if action is not None:
+                return self._ordered(action)
+            record = self._known(agent_id)
+            plan = await self._platform_of(record).plan(record, request)
+            self._known(agent_id)  # writing to a cluster takes a while
+            self._end_others(agent_id, request)
+            action = self._begin(agent_id, request, plan, by)
         told = asyncio.Event()
-        self._spawn(self._run(action, told))
+        self._spawn(self._run(action, plan.course, told))
         await told.wait()
         return self._ordered(action)
+
+    def peek(self, agent_id: str, action_id: str) -> Action | None:
+        """Give an action of this manager; None where it is none."""
+        self._forget_old()
+        action = self._actions.get(action_id)
+        return action if action is not None and action.agent_id == agent_id else None
 
     def find(self, agent_id: str, action_id: str) -> Action:
         """Give an action; raises Problem 404 `unknown-agent` or `unknown-action`."""
         self._known(agent_id)
-        self._forget_old()
-        action = self._actions.get(action_id)
-        if action is None or action.agent_id != agent_id:
+        action = self.peek(agent_id, action_id)
+        if action is None:
             raise Problem("unknown-action", f"no action {action_id[:64]!r} of {agent_id} within the last hour")
         return action
 
-    def list_actions(self, agent_id: str) -> list[Action]:
-        """Give the actions of an agent, the last one first; raises Problem 404 `unknown-agent`."""
-        self._known(agent_id)
+    def kept(self, agent_id: str) -> list[Action]:
+        """Give the actions of an agent that this manager carried out, the last one first."""
         self._forget_old()
         return [action for action in reversed(self._actions.values()) if action.agent_id == agent_id]
 
+    def list_actions(self, agent_id: str) -> list[Action]:
+        """Give the same; raises Problem 404 `unknown-agent`."""
+        self._known(agent_id)
+        return self.kept(agent_id)
+
     def called_off(self, agent_id: str, instance_id: str) -> None:
         """End the restart that drains this instance: its drain was called off."""
-        running = self._restart_of(agent_id)
-        if running is not None and any(step.instance_id == instance_id and not step.over for step in running.steps):
-            self._cut_short(running, "not-draining", "its drain was called off")
+        for action in self._under_way(agent_id, "restart"):
+            if any(step.instance_id == instance_id and not step.over for step in action.steps):
+                self._cut_short(action, "not-draining", "its drain was called off")
 
     # --- beginning ---
 
-    def _begin(
-        self,
-        record: AgentRecord,
-        request: AgentActionRequest,
-        targets: list[Instance],
-        by: str | None,
-        timeout: float | None,
-    ) -> Action:
-        if request.instance_id is UNSET and request.action in _DESIRED:
-            self._registry.set_desired_state(record.id, _DESIRED[request.action], by=by)
+    def _check(self, agent_id: str, request: AgentActionRequest) -> None:
+        self._known(agent_id)
+        if request.strategy is not UNSET and request.action != "restart":
+            raise Problem("bad-request", f"a {request.action} has no strategy", field="strategy")
+        if request.action not in ANYWHERE and not self._leadership.is_leader:
+            raise no_leader(self._leadership)
+
+    def _begin(self, agent_id: str, request: AgentActionRequest, plan: Plan, by: str | None) -> Action:
+        if plan.desired_state is not None:
+            self._registry.set_desired_state(agent_id, plan.desired_state, by=by)
         action = Action(
             action_id=new_id(),
-            agent_id=record.id,
+            agent_id=agent_id,
             verb=request.action,
             by=by,
             started_at=self._wall(),
-            steps=[Step(instance.instance_id) for instance in targets],
-            timeout_seconds=timeout,
+            steps=[Step(instance_id) for instance_id in plan.instance_ids],
+            subject=plan.subject,
+            instance_id=_given(request.instance_id),
+            strategy=_given(request.strategy),
+            timeout_seconds=_given(request.timeout_seconds),
         )
         self._actions[action.action_id] = action
-        self._tell_journal(action, "ordered", f"{action.verb} of {len(targets)} instances ordered")
+        count = f" of {len(action.steps)} instances" if action.verb != "start" else ""
+        self._tell_journal(action, "ordered", f"{_title(action)}{count} ordered")
         return action
 
-    def _join(self, running: Action, targets: list[Instance], timeout: float | None) -> Ordered:
-        """Let a restart under way take in what it does not cover yet; those that it brought back are fresh."""
-        covered = {step.instance_id for step in running.steps} | {step.successor for step in running.steps}
-        running.steps += [Step(one.instance_id) for one in targets if one.instance_id not in covered]
-        running.timeout_seconds = timeout if timeout is not None else running.timeout_seconds
-        return self._ordered(running)
+    def _joined(self, agent_id: str, request: AgentActionRequest) -> Action | None:
+        """Give the action under way that does what is ordered, with what it does not cover yet taken in.
+
+        A rollout takes in a restart in place, for it replaces every process; the other way round it does not.
+        """
+        if request.action not in _JOINED:
+            return None
+        for action in self._under_way(agent_id, request.action):
+            if action.strategy is None and request.strategy is not UNSET:
+                continue
+            if action.verb == "restart" and action.strategy is None:
+                self._take_in(action, _given(request.instance_id))
+            if request.timeout_seconds is not UNSET:
+                action.timeout_seconds = _given(request.timeout_seconds)
+            return action
+        return None
+
+    def _take_in(self, action: Action, instance_id: str | None) -> None:
+        """Add who is not covered; those that the restart brought back are fresh."""
+        covered = {step.instance_id for step in action.steps} | {step.successor for step in action.steps}
+        there = self._known(action.agent_id).instances
+        action.steps += [Step(one) for one in there if one not in covered and instance_id in (None, one)]
+
+    def _end_others(self, agent_id: str, request: AgentActionRequest) -> None:
+        """End what the order makes void: the last word counts."""
+        for verb, code in _ENDS.get(request.action, {}).items():
+            for action in self._under_way(agent_id, verb):
+                open_ids = {step.instance_id for step in action.steps if not step.over}
+                if request.instance_id is UNSET or request.instance_id in open_ids:
+                    self._cut_short(action, code, f"a {request.action} was ordered")
 
     def _ordered(self, action: Action) -> Ordered:
+        record = self._registry.find(action.agent_id)
         told = []
         for step in action.steps:
-            instance = self._registry.instances.get(step.instance_id)
-            state = "stopped" if instance is None else instance.state
-            told.append(OrderedInstance(step.instance_id, state, step.error))
+            pod = None if record is None else record.bare_pods.get(step.instance_id)
+            known = self._registry.instances.get(step.instance_id) or pod
+            told.append(OrderedInstance(step.instance_id, "stopped" if known is None else known.state, step.error))
         return Ordered(action.action_id, action.verb, told)
 
     # --- what follows ---
 
-    async def _run(self, action: Action, told: asyncio.Event) -> None:
+    async def _run(self, action: Action, course: Course, told: asyncio.Event) -> None:
+        over = False
         try:
-            await (self._restart_in_turn if action.verb == "restart" else self._order_all)(action, told)
+            await course(action, told)
+            over = True
         finally:
-            _leave_alone(action, error("internal-error", "the manager could not go on with it; its log says why"))
+            if action.ended_at is None and not (over and all(step.over for step in action.steps)):
+                action.give_up(error("internal-error", "the manager could not go on with it; its log says why"))
             self._end(action)
-            self._orders.forget(action)
             told.set()
 
-    async def _order_all(self, action: Action, told: asyncio.Event) -> None:
-        """Tell every instance at once; one that fails holds up none of the others."""
-        async with asyncio.TaskGroup() as group:
-            answers = [group.create_task(self._orders.tell(action, step)) for step in action.steps]
-        draining = []
-        for step, answer in zip(action.steps, answers, strict=True):
-            taken = answer.result()
-            if taken is not None and action.verb == "stop":
-                step.state = "draining"
-                draining.append((step, taken))
-            elif taken is not None:
-                step.state = "done"
-        told.set()
-        async with asyncio.TaskGroup() as group:
-            for step, taken in draining:
-                group.create_task(self._orders.until_gone(action, step, taken))
-
-    async def _restart_in_turn(self, action: Action, told: asyncio.Event) -> None:
-        """Tell the next instance when the last one is back; after one that failed the rest is left alone."""
-        while (step := next((one for one in action.steps if one.state == "waiting"), None)) is not None:
-            taken = await self._orders.tell(action, step)
-            if taken is not None and not step.over:
-                _drains(step, taken)
-                told.set()
-                await self._orders.until_back(action, step, taken)
-            if step.state == "failed":
-                _leave_alone(action, error("unavailable", "left alone: an instance before it failed"))
-
     def _cut_short(self, action: Action, code: str, detail: str) -> None:
-        _leave_alone(action, error(code, f"the restart was ended: {detail}"))
+        action.give_up(error(code, f"the {action.verb} was ended: {detail}"))
         self._end(action)
+
+    def _lease_lost(self) -> None:
+        """End what another manager may do from now on; what was sent to an instance or the cluster goes on there."""
+        for action in tuple(self._actions.values()):
+            if action.ended_at is None and action.verb not in ANYWHERE:
+                action.give_up(NOT_THE_LEADER)
+                self._end(action)
 
     def _end(self, action: Action) -> None:
         if action.ended_at is not None:
             return
         action.ended_at, action.forget_at = self._wall(), self._clock() + KEPT_SECONDS
         failures = [f"; {step.instance_id}: {step.error['detail']}" for step in action.steps if step.error]
-        self._tell_journal(action, action.state, f"{action.verb} {action.state}{''.join(failures)}")
+        self._tell_journal(action, action.state, f"{_title(action)} {action.state}{''.join(failures)}")
         self._on_end(action.verb, "failed" if action.state == "failed" else "succeeded")
 
     def _tell_journal(self, action: Action, code: str, message: str) -> None:
-        self._journal.record("action", action.agent_id, f"{action.verb}-{code}", message, by=action.by)
+        level: Literal["info", "warning"] = "warning" if code == "failed" else "info"
+        self._journal.record(
+            "action",
+            action.agent_id,
+            f"{action.verb}-{code}",
+            message,
+            instance_id=action.instance_id,
+            by=action.by,
+            level=level,
+        )
 
     # --- what is known ---
 
@@ -196,14 +238,9 @@ class Actions:
             raise Problem("unknown-agent", f"there is no agent {agent_id!r}")
         return record
 
-    def _targets(self, record: AgentRecord, instance_id: str | UnsetType) -> list[Instance]:
-        if isinstance(instance_id, UnsetType):
-            return list(record.instances.values())
-        return [pick_instance(self._registry, record, instance_id)]
-
-    def _restart_of(self, agent_id: str) -> Action | None:
-        running = (one for one in self._actions.values() if one.agent_id == agent_id and one.ended_at is None)
-        return next((one for one in running if one.verb == "restart"), None)
+    def _under_way(self, agent_id: str, verb: Verb) -> list[Action]:
+        actions = self._actions.values()
+        return [one for one in actions if one.agent_id == agent_id and one.verb == verb and one.ended_at is None]
 
     def _forget_old(self) -> None:
         now, spare = self._clock(), len(self._actions) - MAX_ACTIONS
@@ -213,44 +250,9 @@ class Actions:
                 spare -= 1
 
 
-def pick_instance(registry: Registry, record: AgentRecord, instance_id: str) -> Instance:
-    """Give an agent's instance; raises Problem 404 `unknown-instance`, 409 `stale-instance` for an older life."""
-    instance = record.instances.get(instance_id)
-    if instance is not None:
-        return instance
-    if registry.is_stale(instance_id):
-        raise Problem("stale-instance", f"{instance_id} of {record.id} was replaced by a newer life")
-    raise Problem("unknown-instance", f"{record.id} has no instance {instance_id[:128]!r}")
+def _title(action: Action) -> str:
+    return action.verb if action.strategy is None else f"{action.verb} by {action.strategy}"
 
 
-def _refuse_unsupported(agent_id: str, request: AgentActionRequest) -> None:
-    if request.action == "start":
-        raise Problem(
-            "not-supported",
-            f"start {agent_id} where it runs: agentctl up {agent_id}, or docker compose start {agent_id}",
-        )
-    if request.strategy is UNSET:
-        return
-    if request.action != "restart":
-        raise Problem("bad-request", f"a {request.action} has no strategy", field="strategy")
-    raise Problem("not-supported", f"there is no rollout here: leave the strategy out to restart {agent_id} in place")
-
-
-def _drains(step: Step, taken: Told) -> None:
-    """Note that a restart drains the instance, unless something else does: then it does not come back."""
-    step.state = "draining"
-    drain = taken.status.drain
-    if drain is not None and drain.reason != "restart":
-        step.fail(error("stopping", f"it leaves for good: a {drain.reason} drains it"))
-
-
-def _touches(action: Action, targets: list[Instance]) -> bool:
-    """Tell whether an order to these instances concerns one that the action has not done with."""
-    open_ids = {step.instance_id for step in action.steps if not step.over}
-    return not targets or any(instance.instance_id in open_ids for instance in targets)
-
-
-def _leave_alone(action: Action, why: Error) -> None:
-    for step in action.steps:
-        if not step.over:
-            step.fail(why)
+def _given(value: Any) -> Any:  # noqa: ANN401  # whatever the member is, or None where it was left out
+    return None if isinstance(value, UnsetType) else value

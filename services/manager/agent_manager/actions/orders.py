@@ -1,14 +1,15 @@
 """Telling one instance to pause, resume, stop or restart, and waiting for what that leads to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+import structlog
 from agent_contract.wire import Status
 from msgspec import Struct
 
-from agent_manager.actions.action import Action, Error, Step
+from agent_manager.actions.action import Action, Step, error
 from agent_manager.departures import Departure
 from agent_manager.holding import Absences
 from agent_manager.live import Live
@@ -22,6 +23,8 @@ _TELL_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 1.0
 """How often a wait looks by itself whether the action was ended by another order."""
 
+log = structlog.stdlib.get_logger(__name__)
+
 
 class Told(Struct, frozen=True):
     """An instance that took an order: what it answered, and whether it was paused before."""
@@ -29,11 +32,6 @@ class Told(Struct, frozen=True):
     instance: Instance
     status: Status
     paused: bool
-
-
-def error(code: str, detail: str) -> Error:
-    """Give what went wrong with one instance, as its own problems look."""
-    return {"code": code, "detail": detail}
 
 
 class Orders:
@@ -95,9 +93,29 @@ class Orders:
                 gone_at = gone_at or (None if there and not self._drain_is_over(instance, now) else now)
                 await self._registry.changed(action.agent_id, _LOOK_SECONDS)
 
-    def forget(self, action: Action) -> None:
-        """Look no more how the action's instances leave."""
-        for step in action.steps:
+    def watch(self, instance_id: str) -> None:
+        """Look from now on how an instance leaves that the platform ends."""
+        self._watched[instance_id] = None
+
+    def departure(self, instance_id: str) -> Departure | None:
+        """Give how an instance left that was told or watched; None while it has not, or where nobody looked."""
+        return self._watched.get(instance_id)
+
+    async def hurry(self, instance: Instance, timeout_seconds: float) -> bool:
+        """Let a drain that the platform ordered end within that time; False: it does not drain yet.
+
+        What its grace does not allow is told in the log, and the drain stays as it is.
+        """
+        body = msgspec.json.encode({"timeoutSeconds": timeout_seconds})
+        said = await self._live.ask(instance, "PATCH", "/drain", body)
+        code = (said.error or {}).get("code")
+        if code is not None and code != "not-draining":
+            log.warning("cannot set the time of a drain", instance_id=instance.instance_id, **(said.error or {}))
+        return code != "not-draining"
+
+    def forget(self, steps: Iterable[Step]) -> None:
+        """Look no more how these instances leave."""
+        for step in steps:
             self._watched.pop(step.instance_id, None)
 
     def _left(self, step: Step) -> None:
