@@ -183,10 +183,11 @@ class ClusterApi:
         return answer.response
 
 
-async def connect(*, namespace: str | None = None) -> ClusterApi:
-    """Give the API of the cluster that this process runs in, else of KUBECONFIG's current context.
+async def connect(*, namespace: str | None = None, kubeconfig: str | None = None) -> ClusterApi:
+    """Give the API of the cluster that this process runs in, else of the user's kubeconfig and its current context.
 
     `namespace` is the manager's own where it was told (`POD_NAMESPACE`); else that of the service account or context.
+    A `kubeconfig` that is named is used, wherever this process runs.
 
     Raises:
         ConfigurationError: there is neither, or it cannot be read.
@@ -198,20 +199,23 @@ async def connect(*, namespace: str | None = None) -> ClusterApi:
     settings.client_session_kwargs = {"trust_env": False}  # a proxy for the outside would see the cluster's tokens
     settings.connection_pool_maxsize = 0  # no limit: each watch holds one for minutes, and the hundredth must not wait
     settings.disable_strict_ssl_verification = True  # Python 3.13 refuses CAs that kubectl and kubeadm are content with
-    try:
-        load_incluster_config: Any = config.load_incluster_config  # not annotated by the client
-        load_incluster_config(settings)
-        own = namespace or (_SERVICE_ACCOUNT / "namespace").read_text().strip()
-    except (config.ConfigException, OSError) as outside:
+    outside = "one was named"
+    if kubeconfig is None:
         try:
-            load_kube_config: Any = config.load_kube_config
-            loader = await load_kube_config(client_configuration=settings, persist_config=False)
-            own = namespace or loader.current_context["context"].get("namespace") or "default"
-        except Exception as error:  # the client's loader raises what its YAML, its files and its plugins do
-            raise ConfigurationError(
-                "runtime.discovery", f"cannot find a cluster: no service account ({outside}), no kubeconfig ({error})"
-            ) from error
-        settings.refresh_api_key_hook = _Refresh(loader)
+            load_incluster_config: Any = config.load_incluster_config  # not annotated by the client
+            load_incluster_config(settings)
+            own = namespace or (_SERVICE_ACCOUNT / "namespace").read_text().strip()
+            return ClusterApi(client.ApiClient(settings), own)
+        except (config.ConfigException, OSError) as error:
+            outside = str(error)
+    try:
+        load_kube_config: Any = config.load_kube_config
+        loader = await load_kube_config(kubeconfig, client_configuration=settings, persist_config=False)
+        own = namespace or loader.current_context["context"].get("namespace") or "default"
+    except Exception as error:  # the client's loader raises what its YAML, its files and its plugins do
+        reason = f"cannot find a cluster: no service account ({outside}), no kubeconfig ({error})"
+        raise ConfigurationError("runtime.discovery", reason) from error
+    settings.refresh_api_key_hook = _Refresh(loader)
     return ClusterApi(client.ApiClient(settings), own)
 
 
