@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent_manager.access import Access
+from agent_manager.acting import Acting, ActingInCluster, Member
 from agent_manager.actions import Actions
-from agent_manager.actions.here import Here
 from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
 from agent_manager.background import Background
@@ -26,7 +26,6 @@ from agent_manager.holder import HolderLink
 from agent_manager.holding import Absences
 from agent_manager.idempotency import Keys
 from agent_manager.journal import Journal
-from agent_manager.leadership import Alone
 from agent_manager.listing import Listing
 from agent_manager.live import Live
 from agent_manager.login_attempts import LoginAttempts
@@ -57,7 +56,14 @@ def _wall() -> datetime:
 class Parts:
     """The parts of one process, made in the order in which they need one another."""
 
-    def __init__(self, settings: ManagerSettings, credentials: Credentials, *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: ManagerSettings,
+        credentials: Credentials,
+        *,
+        clock: Clock = time.monotonic,
+        member: Member | None = None,
+    ) -> None:
         self.background = Background()
         self.client = AgentClient(clock=clock)
         self._group: asyncio.TaskGroup | None = None
@@ -93,13 +99,18 @@ class Parts:
         metrics = self._metrics = Metrics(registry, clock=clock, wall=_wall)
         self._pages = AgentClient(clock=clock, max_body_bytes=MAX_PAGE_BYTES)
         self._scrapes = Scrapes(registry, self._pages, metrics.carried, self.background, clock=clock)
-        keys = Keys(registry, live, results, clock=clock)
-        leadership = Alone()
-        here = Here(registry, Orders(registry, live, absences, clock=clock), leadership)
+        keys = Keys(registry, live, results, clock=clock, alone=member is None)
+        orders = Orders(registry, live, absences, clock=clock)
+        self._acting: Acting | ActingInCluster = (
+            Acting(registry, orders)
+            if member is None
+            else ActingInCluster(registry, orders, journal, member, clock=clock, wall=_wall)
+        )
+        leadership = self._acting.leadership
         actions = Actions(
             registry,
             journal,
-            platform_of=lambda _: here,
+            platform_of=self._acting.platform_of,
             leadership=leadership,
             clock=clock,
             wall=_wall,
@@ -151,6 +162,8 @@ class Parts:
             self._start(self._samples.run())
             self._start(self._scrapes.run(self._metrics.prepare))
             self._start(self._metrics.grace.run(self.background))
+            for work in self._acting.work(self.manager.readiness.leaving):
+                self._start(work)
             for discovery in self._discoveries:
                 self._start(discovery.run(self.manager.registry.apply))
             try:

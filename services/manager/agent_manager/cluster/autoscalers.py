@@ -4,6 +4,7 @@ A plain HorizontalPodAutoscaler needs nothing of this: at a count of 0 it rests 
 (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation).
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -62,14 +63,15 @@ class _Listed(Struct, frozen=True):
 
 
 class Autoscalers:
-    """Lets KEDA leave workloads alone that were stopped.
+    """Lets KEDA leave workloads alone that were stopped. `check` is called before each write, as in `WorkloadOrders`.
 
     All of it raises Problem 409 `autoscaled` where KEDA scales the workload and the manager may not tell it, and what
     `translated` raises.
     """
 
-    def __init__(self, api: ClusterApi) -> None:
+    def __init__(self, api: ClusterApi, check: Callable[[], None]) -> None:
         self._api = api
+        self._check = check
 
     async def pause(self, workload: Workload) -> None:
         """Let KEDA keep the workload at 0; nothing happens where KEDA does not scale it."""
@@ -114,6 +116,7 @@ class Autoscalers:
             raise _autoscaled(workload, found.scaled_object, command)
 
     async def _annotate(self, workload: Workload, name: str, value: str | None, command: str) -> None:
+        self._check()
         body: dict[str, Any] = {"metadata": {"annotations": {PAUSED_REPLICAS: value}}}
         with translated("patch", _RESOURCE, workload.namespace, name):
             try:

@@ -29,6 +29,8 @@ class EventRecorder:
         self._registry = registry
         self._writer = writer
         self._leads = leads
+        self._pods: dict[str, Pod] = {}
+        """Where the instances are that an action under way is for: such an instance may be another when it ends."""
 
     def journaled(self, kind: Kind, entry: Entry, level: Level) -> None:
         """Tell of an action of this manager: on the workloads, or on the pod that it is about alone."""
@@ -36,9 +38,10 @@ class EventRecorder:
         if kind != "action" or record is None:
             return
         verb, _, outcome = entry.code.rpartition("-")
+        about = self._about(record, entry.instance_id, over=outcome != "ordered")
         reason = _ENDED[verb] if outcome == "succeeded" else f"Agent{verb.capitalize()}{outcome.capitalize()}"
         by = "" if isinstance(entry.by, UnsetType) else f", by {entry.by}"
-        for thing in _about(record, entry.instance_id):
+        for thing in about:
             self._writer.put(thing, reason, verb.capitalize(), f"{entry.message}{by}", warning=level == "warning")
 
     def departed(self, departure: Departure) -> None:
@@ -52,13 +55,16 @@ class EventRecorder:
         for thing in things:
             self._writer.put(thing, _DRAINED[outcome], "Drain", note, warning=outcome != "clean")
 
-
-def _about(record: AgentRecord, instance_id: str | UnsetType) -> list[Thing]:
-    if isinstance(instance_id, UnsetType):
-        return list(record.workloads.values())
-    instance = record.instances.get(instance_id)
-    pod = record.bare_pods.get(instance_id) if instance is None else instance.pod
-    return [] if pod is None else [pod]
+    def _about(self, record: AgentRecord, instance_id: str | UnsetType, *, over: bool) -> list[Thing]:
+        if isinstance(instance_id, UnsetType):
+            return list(record.workloads.values())
+        instance = record.instances.get(instance_id)
+        pod = self._pods.pop(instance_id, None) if over else (None if instance is None else instance.pod)
+        if pod is None:
+            return []
+        if not over:
+            self._pods[instance_id] = pod
+        return [pod]
 
 
 def _owners(record: AgentRecord, pod: Pod) -> list[Workload]:

@@ -4,6 +4,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +27,7 @@ SPACING_SECONDS: Final = 0.05
 WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """How long it waits before it tries again, in seconds: an API server that restarts is back before the last."""
 _REQUEST_SECONDS: Final = 5.0
+_LAST_SECONDS: Final = 1.0
 _NOTE_BYTES: Final = 1024
 _LONGEST_NAME: Final = 200
 _TOO_MANY: Final = 429
@@ -86,10 +88,16 @@ class EventWriter:
             self._note(thing.namespace, "full", "they come faster than they are written")
 
     async def run(self) -> None:
-        """Write what was put, for ever."""
-        while True:
-            await self._write(await self._queue.get())
-            await asyncio.sleep(self._spacing_seconds)
+        """Write what was put, for ever; what waits when this is cancelled has a second: it says what was not done."""
+        try:
+            while True:
+                await self._write(await self._queue.get())
+                await asyncio.sleep(self._spacing_seconds)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    while not self._queue.empty():
+                        await self._write(self._queue.get_nowait())
 
     async def _write(self, event: _Written) -> None:
         path, body = f"/apis/events.k8s.io/v1/namespaces/{event.namespace}/events", msgspec.json.encode(event.body)
