@@ -57,9 +57,9 @@ FLOORS = {
             "service_urls",
             "handed_over",
         }
-        | {"pod_index", "attachments", "platform_view", "losses", "views"},
+        | {"pod_index", "attachments", "platform_view", "losses", "views", "leadership"},
         {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access", "sessions"}
-        | {"login_attempts", "samples", "configured", "console"},
+        | {"login_attempts", "samples", "configured", "console", "holder"},
         {"handlers"},
         {"app"},
         {"__main__"},
