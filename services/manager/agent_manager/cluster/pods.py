@@ -14,6 +14,7 @@ from agent_manager.platform import Pod
 PORT_NAME: Final = "http"
 DEFAULT_PORT: Final = 8100
 _MAX_PORT: Final = 65535
+_MAX_PORT_DIGITS: Final = 5
 _ENDED: Final = frozenset(("Failed", "Succeeded"))
 
 
@@ -77,7 +78,8 @@ def adapter_port(thing: PodObject, adapter: Container | None) -> int:
 def annotated_port(thing: PodObject) -> int | None:
     """Give the annotation's port; None where there is none, or it is no port."""
     text = thing.metadata.annotation(PORT_ANNOTATION) or ""
-    return int(text) if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= _MAX_PORT else None
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_PORT_DIGITS
+    return int(text) if is_number and 0 < int(text) <= _MAX_PORT else None
 
 
 def _named_port(container: Container) -> int | None:

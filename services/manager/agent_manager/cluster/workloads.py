@@ -15,6 +15,7 @@ from agent_manager.platform import Workload, WorkloadKind
 _STATES: Final[dict[str, DesiredState]] = {state: state for state in get_args(DesiredState)}
 _MAX_REPLICAS: Final = 2**31 - 1
 """The API's own bound."""
+_MAX_REPLICAS_DIGITS: Final = 10
 
 
 def read_workload(thing: WorkloadObject, kind: WorkloadKind) -> Workload:
@@ -35,9 +36,9 @@ def read_workload(thing: WorkloadObject, kind: WorkloadKind) -> Workload:
 
 
 def _kept(text: str | None) -> int | None:
-    if text is None or not (text.isascii() and text.isdigit()):
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= _MAX_REPLICAS_DIGITS):
         return None
-    count = int(text[:20])
+    count = int(text)
     return count if 0 < count <= _MAX_REPLICAS else None
 
 
