@@ -5,11 +5,12 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 STAMP  := $(VENV)/.installed
 FULL   := $(VENV)/.installed-full
+CHECKOV := .venv-checkov
 MEMBERS := services/contract services/adapter services/manager
 MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-full up images test check format lock schema bench clean
+.PHONY: help install install-full up images test check format lock schema chart bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +33,17 @@ $(STAMP): requirements/dev.txt $(MANIFESTS) | $(UV)
 up: install ## run the manager and the example agents here, until Ctrl-C
 	@$(BIN)/agentctl up
 
-install-full: $(FULL) ## what the full profile needs too: the retriever's embeddings (about 120 MB)
+install-full: $(FULL) $(CHECKOV)/.installed ## what the full profile needs too: the retriever's embeddings, checkov (about 320 MB)
 
 $(FULL): requirements/full.txt | $(STAMP)
 	@echo "==> locked dependencies of the embeddings (requirements/full.txt)"
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --compile-bytecode --require-hashes -r requirements/full.txt
+	@touch $@
+
+$(CHECKOV)/.installed: requirements/checkov.txt | $(UV)
+	@echo "==> checkov in an environment of its own (requirements/checkov.txt): it pins what others need newer"
+	@$(PYTHON) -m venv --without-pip $(CHECKOV)
+	@VIRTUAL_ENV=$(CHECKOV) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/checkov.txt
 	@touch $@
 
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -56,12 +63,13 @@ test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests
 
 COMPOSE := docker-compose.yml deploy/compose/closed.yaml
 
-check: install ## lint, types, formatting, images and compose
+check: install ## lint, types, formatting, images, compose and the chart's values
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/hadolint Dockerfile.adapter Dockerfile.manager
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec $(COMPOSE)
+	@$(BIN)/yamllint --strict -c deploy/helm/yamllint.yaml $(CHART)/values.yaml $(CHART)/Chart.yaml $(CHART)/ci deploy/helm/yamllint.yaml
 	@if docker compose version >/dev/null 2>&1; then docker compose $(COMPOSE:%=-f %) --profile '*' config --quiet; \
 	else echo "==> docker compose config: no docker here, so this is not checked"; fi
 
@@ -71,6 +79,17 @@ format: install ## format the code
 
 schema: install ## write config/agents.config.schema.json from the structs
 	@$(BIN)/python -m agent_contract.schema > config/agents.config.schema.json
+
+CHART := deploy/helm/agent-orchestration
+DASHBOARDS = $(or $(wildcard deploy/dashboards/*.json),$(wildcard deploy/compose/grafana/dashboards/*.json))
+ALERTS = $(wildcard deploy/alerts/*.yaml)
+
+chart: install ## write the chart's schema, README, dashboards and alerts from what they are made of
+	@$(BIN)/python -m deploy.helm.values_schema > $(CHART)/values.schema.json
+	@$(BIN)/python -m deploy.helm.chart_readme > $(CHART)/README.md
+	@rm -rf $(CHART)/files && mkdir -p $(CHART)/files/dashboards $(CHART)/files/alerts
+	@cp $(DASHBOARDS) $(CHART)/files/dashboards/
+	@$(if $(ALERTS),cp $(ALERTS) $(CHART)/files/alerts/)
 
 bench: install ## measure the hot paths beside something real
 	@$(BIN)/python benchmarks/hot_paths.py
@@ -87,8 +106,9 @@ lock: | $(UV) ## resolve the dependencies again, with hashes
 	@$(UV) $(RESOLVE) --no-deps -c requirements/dev.txt -o requirements/full.txt requirements/full.in
 	@for image in adapter manager; do $(UV) $(RESOLVE) $(UNUSED) --extra otel -c requirements/dev.txt -o requirements/$$image.txt \
 	  services/contract/pyproject.toml services/$$image/pyproject.toml; done
+	@echo checkov | $(UV) $(RESOLVE) -o requirements/checkov.txt -
 	@printf 'hatchling\nuv\n' | $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/build.txt -
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
 
 clean: ## remove the environment and what the tests left
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(CHECKOV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
