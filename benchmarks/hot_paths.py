@@ -22,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 CONNECTIONS = 32
@@ -39,7 +40,7 @@ wrk.headers["Content-Type"] = "application/json"
 
 NGINX = """
 daemon off; worker_processes 1; pid {dir}/{name}.pid; error_log stderr crit;
-events {{ worker_connections 1024; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off; client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f;
   uwsgi_temp_path {dir}/u; scgi_temp_path {dir}/s; default_type application/json; keepalive_requests 100000000;
@@ -89,13 +90,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], url: str, directory: Path, **environment: str) -> Iterator[None]:
+def running(command: list[str], url: str, directory: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server until the block ends; it is there when `url` answers."""
     log = (directory / f"{Path(command[0]).name}.log").open("ab")
     process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, env={**os.environ, **environment})
     try:
         _until(lambda: _answers(url), f"{' '.join(command)} does not answer at {url}; see {log.name}")
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
@@ -127,9 +128,9 @@ def compare(name: str, ours: str, reference: str, directory: Path) -> None:
 def forwarding(directory: Path) -> None:
     """Compare the manager with nginx in front of the same backend."""
     backend, plain, kept, manager = free_port(), free_port(), free_port(), free_port()
-    _nginx(directory, "backend", BACKEND.format(port=backend, answer=ANSWER, instance=INSTANCE))
-    _nginx(directory, "plain", PLAIN_PROXY.format(port=plain, backend=backend))
-    _nginx(directory, "kept", PROXY.format(port=kept, backend=backend))
+    nginx(directory, "backend", BACKEND.format(port=backend, answer=ANSWER, instance=INSTANCE))
+    nginx(directory, "plain", PLAIN_PROXY.format(port=plain, backend=backend))
+    nginx(directory, "kept", PROXY.format(port=kept, backend=backend))
     with (
         running(["nginx", "-c", f"{directory}/backend.conf"], f"http://127.0.0.1:{backend}/status", directory),
         running(["nginx", "-c", f"{directory}/plain.conf"], f"http://127.0.0.1:{plain}/status", directory),
@@ -143,7 +144,7 @@ def forwarding(directory: Path) -> None:
     ):
         base = f"http://127.0.0.1:{manager}/api/agent-services"
         service = {"id": "bench", "serviceUrl": f"http://127.0.0.1:{backend}", "instanceId": INSTANCE}
-        _post(f"{base}/register", {**service, "status": "running"})
+        post(f"{base}/register", {**service, "status": "running"})
         ours = f"{base}/bench/execute"
         compare("forwarding / nginx", ours, f"http://127.0.0.1:{plain}/execute", directory)
         compare("forwarding / nginx, kept", ours, f"http://127.0.0.1:{kept}/execute", directory)
@@ -179,11 +180,14 @@ def main() -> None:
             known[name](Path(directory))
 
 
-def _nginx(directory: Path, name: str, body: str) -> None:
-    (directory / f"{name}.conf").write_text(NGINX.format(dir=directory, name=name, body=body))
+def nginx(directory: Path, name: str, body: str, *, connections: int = 1024) -> None:
+    """Write nginx's configuration of this name."""
+    text = NGINX.format(dir=directory, name=name, body=body, connections=connections)
+    (directory / f"{name}.conf").write_text(text)
 
 
-def _post(url: str, body: object) -> None:
+def post(url: str, body: object) -> None:
+    """Send JSON; raises when the answer is an error."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310  # loopback http
     urllib.request.urlopen(request, timeout=5).close()  # noqa: S310  # the same
@@ -192,8 +196,8 @@ def _post(url: str, body: object) -> None:
 def _answers(url: str) -> bool:
     try:
         urllib.request.urlopen(url, timeout=1).close()  # noqa: S310  # loopback http
-    except urllib.error.HTTPError:
-        return True
+    except urllib.error.HTTPError as error:
+        return error.code != HTTPStatus.SERVICE_UNAVAILABLE
     except OSError:
         return False
     return True

@@ -46,6 +46,8 @@ class _Fetched(Struct):
     at: float
     """Monotonic: when it was last tried."""
     failures: int = 0
+    page: int | None = None
+    """The hash of the page that is shown: one that is the same again, as those of idle instances are, is not read."""
 
 
 class Scrapes:
@@ -115,34 +117,39 @@ class Scrapes:
             response = await self._client.request(
                 instance.origin, "GET", "/metrics", _HEADERS, timeout_seconds=_ANSWER_SECONDS
             )
-            reader = await _read(response, instance)
-        except BadResponse as error:
-            self._refuse(instance, "bad-answer", str(error))
+            await self._take(instance, fetched, _page(response))
+        except (BadResponse, Malformed) as error:
+            reason: Refusal = "malformed" if isinstance(error, Malformed) else "bad-answer"
+            self._hide(instance, fetched)
+            self._carried.complain(instance.agent_id, instance.instance_id, reason, str(error))
         except CallError as error:
             fetched.failures += 1
             if fetched.failures >= _FAILURES:
-                self._carried.drop(instance.instance_id)
+                self._hide(instance, fetched)
             self._carried.complain(instance.agent_id, instance.instance_id, "no-answer", str(error))
-        except Malformed as error:
-            self._refuse(instance, "malformed", str(error))
-        else:
-            fetched.failures = 0
-            if self._is_known(instance):
-                self._carried.put(instance.agent_id, instance.instance_id, reader.families.values())
 
-    def _refuse(self, instance: Instance, reason: Refusal, detail: str) -> None:
-        """Show nothing of an instance whose page cannot be taken."""
+    async def _take(self, instance: Instance, fetched: _Fetched, page: bytes) -> None:
+        """Show an instance's page; raises Malformed."""
+        fetched.failures = 0
+        same = hash(page)
+        if fetched.page == same:
+            return
+        reader = Reader(page, instance.agent_id, instance.instance_id)
+        for _ in reader.slices():
+            await asyncio.sleep(0)
+        if self._registry.instances.get(instance.instance_id) is instance:
+            whole = self._carried.put(instance.agent_id, instance.instance_id, reader.families.values())
+            fetched.page = same if whole else None  # what stood in the way of a part may go
+
+    def _hide(self, instance: Instance, fetched: _Fetched) -> None:
+        fetched.page = None
         self._carried.drop(instance.instance_id)
-        self._carried.complain(instance.agent_id, instance.instance_id, reason, detail)
 
     def _reachable(self) -> list[Instance]:
         return [one for one in self._registry.instances.values() if one.reachable]
 
     def _any_unknown(self) -> bool:
         return any(one.instance_id not in self._fetched for one in self._reachable())
-
-    def _is_known(self, instance: Instance) -> bool:
-        return self._registry.instances.get(instance.instance_id) is instance
 
     def _departed(self, departure: Departure) -> None:
         self._forget(departure.instance.instance_id)
@@ -152,14 +159,11 @@ class Scrapes:
         self._carried.drop(instance_id)
 
 
-async def _read(response: Response, instance: Instance) -> Reader:
-    """Read a page, others having the event loop in between; raises Malformed, BadResponse for what is no page."""
+def _page(response: Response) -> bytes:
+    """Give the page in an answer; raises BadResponse for what is none."""
     kind = response.header(b"content-type") or b""
     if response.status != _OK:
         raise BadResponse(f"it answered {response.status}")
     if not kind.startswith(_MEDIA_TYPE):
         raise BadResponse(f"it answered {kind[:80]!r}, not OpenMetrics")
-    reader = Reader(response.body, instance.agent_id, instance.instance_id)
-    for _ in reader.slices():
-        await asyncio.sleep(0)
-    return reader
+    return response.body

@@ -56,15 +56,17 @@ class Carried:
         """Give the families as they are now, the product's first."""
         return iter(tuple(self._families.values()))
 
-    def put(self, agent_id: str, instance_id: str, page: Iterable[ReadFamily]) -> None:
-        """Take an instance's page in the place of the one before."""
+    def put(self, agent_id: str, instance_id: str, page: Iterable[ReadFamily]) -> bool:
+        """Take an instance's page in the place of the one before; tells whether nothing of it was left out."""
         before = self._of.get(instance_id, {})
         self._others -= _others(before)
         taken: dict[str, int] = {}
+        whole = True
         for read in page:
             series = len(read.plain)
             why = self._reason_against(read, sum(taken.values()) + series, self._others + _others(taken) + series)
             if why is not None:
+                whole = False
                 self.complain(agent_id, instance_id, why, read.name)
             elif read.kind is not None and series:
                 self._family(read).put(instance_id, read.lines())
@@ -73,6 +75,7 @@ class Carried:
         self._others += _others(taken)
         for name in before.keys() - taken.keys():
             self._leave(name, instance_id)
+        return whole
 
     def drop(self, instance_id: str) -> None:
         """Let an instance go with all it has."""

@@ -58,8 +58,7 @@ class Metrics:
 
     def forwarded(self, agent_id: str, code: int, seconds: float, trace_id: str | None = None) -> None:
         """Count a call that was answered; `agent_id` is empty for an unknown agent, `trace_id` that of a kept trace."""
-        counts = self._counts.get(agent_id) or self._of(agent_id)
-        counts.answered(code, seconds, trace_id)
+        self._of(agent_id).answered(code, seconds, trace_id)
 
     def retried(self, agent_id: str, reason: str) -> None:
         """Count a try after one that began no work."""
@@ -141,7 +140,10 @@ class Metrics:
         return self._known.timing.drain_timeout_seconds if own is None or isinstance(own, UnsetType) else own
 
     def _of(self, agent_id: str) -> AgentCounts:
-        return self._counts.setdefault(agent_id, AgentCounts())
+        counts = self._counts.get(agent_id)
+        if counts is None:
+            counts = self._counts[agent_id] = AgentCounts()
+        return counts
 
     def _count_refused(self, reason: Refusal) -> None:
         self._refused.labels(reason).inc()

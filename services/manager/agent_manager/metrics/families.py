@@ -70,6 +70,8 @@ class Block:
     def put(self, owner: str, lines: Lines) -> None:
         """Take an owner's lines in the place of those before."""
         before = self._lines.get(owner)
+        if before is not None and before.rich == lines.rich:
+            return
         self._size += len(lines.rich) - (0 if before is None else len(before.rich))
         self._lines[owner] = lines
         self._packed = [None, None]
