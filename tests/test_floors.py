@@ -24,6 +24,7 @@ HOME = {
     "kubernetes": {"agent_manager.cluster.api"},
     "httpx": {"agent_adapter.http_client", "agentctl.client"},
     "litestar": {"agent_adapter.handlers", "agent_adapter.app", "agent_manager.handlers", "agent_manager.app"},
+    "opentelemetry": {"agent_contract.tracing"},
     "prometheus_client": {"agent_adapter.metrics", "agent_manager.metrics"},
     "uvicorn": {
         "agent_contract.serving",
@@ -58,7 +59,18 @@ FLOORS = {
             "handed_over",
         }
         | {"pod_index", "attachments", "platform_view", "losses", "views", "leadership"},
-        {"registrations", "probes", "sweeper", "holding", "dispatch", "actions", "metrics", "access", "sessions"}
+        {
+            "registrations",
+            "probes",
+            "sweeper",
+            "holding",
+            "dispatch",
+            "actions",
+            "metrics",
+            "access",
+            "sessions",
+            "attempts",
+        }
         | {"login_attempts", "samples", "configured", "console", "holder"},
         {"handlers"},
         {"app"},

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from agent_contract.tracing import OFF, Tracing
+
 from agent_manager.access import Access
 from agent_manager.acting import Acting, ActingInCluster, Member
 from agent_manager.actions import Actions
@@ -63,6 +65,7 @@ class Parts:
         *,
         clock: Clock = time.monotonic,
         member: Member | None = None,
+        tracing: Tracing = OFF,
     ) -> None:
         self.background = Background()
         self.client = AgentClient(clock=clock)
@@ -150,6 +153,7 @@ class Parts:
             readiness=Readiness(registry, [one.name for one in self._discoveries], clock),
             clock=clock,
             started_at=started_at,
+            tracing=tracing,
         )
 
     @asynccontextmanager

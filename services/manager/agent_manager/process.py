@@ -10,9 +10,12 @@ from functools import partial
 from typing import Final, NoReturn
 
 import structlog
-from agent_contract import logs
+from agent_contract import __version__, logs
+from agent_contract.identity import new_id
 from agent_contract.loading import ConfigurationError
 from agent_contract.serving import CannotListen, PortInUse, Server, listen, new_event_loop
+from agent_contract.tracing import Tracing
+from agent_contract.tracing import load as load_tracing
 
 from agent_manager.config import CommandLine, ManagerSettings, check_exposure, load
 from agent_manager.credentials import Credentials
@@ -20,6 +23,8 @@ from agent_manager.signals import Signals
 
 _FAILED: Final = 1
 _USAGE: Final = 2
+_LAST_SPANS_SECONDS: Final = 0.7
+"""A collector that does not answer costs the last spans, not the exit."""
 
 log = structlog.stdlib.get_logger("agent_manager")
 
@@ -42,22 +47,28 @@ def run(line: CommandLine, process: Mapping[str, str], signals: Signals) -> NoRe
     except CannotListen as error:
         _exit(str(error), _FAILED)
     output = logs.configure(settings.log_level, file=settings.log_file)
+    tracing = load_tracing("agent-manager", new_id(), process, install="agent-manager[otel]", version=__version__)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_live(settings, credentials, sockets, signals))
+        runner.run(_live(settings, credentials, sockets, signals, tracing))
+    tracing.close(_LAST_SPANS_SECONDS)
     output.close()
     sys.stdout.flush()
     os._exit(0)  # the interpreter's own teardown takes 90 ms, and nothing is left to do
 
 
 async def _live(
-    settings: ManagerSettings, credentials: Credentials, sockets: list[socket.socket], signals: Signals
+    settings: ManagerSettings,
+    credentials: Credentials,
+    sockets: list[socket.socket],
+    signals: Signals,
+    tracing: Tracing,
 ) -> None:
     # heavy, and not needed to say what is wrong: callers that come meanwhile wait in the socket's backlog
     from agent_manager.app import application  # noqa: PLC0415  # as said above
     from agent_manager.composition import Parts  # noqa: PLC0415  # as said above
     from agent_manager.leaving import leave  # noqa: PLC0415  # as said above
 
-    parts = Parts(settings, credentials)
+    parts = Parts(settings, credentials, tracing=tracing)
     server = Server(application(parts.manager), sockets)
     loop, ordered = asyncio.get_running_loop(), asyncio.Event()
     gc.freeze()  # what is there now stays: no collection looks through a hundred thousand objects of libraries again
