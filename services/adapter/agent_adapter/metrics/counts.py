@@ -6,7 +6,6 @@ from typing import Any, Final
 from agent_contract import __version__
 from agent_contract.adapter_families import ADAPTER_FAMILIES
 from agent_contract.buckets import BUCKETS, DurationCounts
-from agent_contract.traceparent import sampled_trace_id
 from agent_contract.wire import Totals
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -60,7 +59,7 @@ class Metrics(Collector):
             return
         self._outcomes[outcome] += 1
         if task.started_at is not None:
-            trace_id = sampled_trace_id(task.traceparent)
+            trace_id = task.span.context.sampled_trace_id
             self._durations.observe(task.duration_seconds, trace_id)
             self._queue_durations.observe(task.started_at - task.created_at, trace_id)
 

@@ -54,6 +54,12 @@ class TraceContext(Struct, frozen=True):
         return None if self.traceparent is None else parse(self.traceparent)
 
     @property
+    def sampled_trace_id(self) -> str | None:
+        """The id of its trace, if somebody keeps that: what a metric's exemplar may lead to."""
+        parent = self.parent
+        return parent.trace_id if parent is not None and parent.is_sampled else None
+
+    @property
     def texts(self) -> dict[str, str]:
         """The headers as texts, those that are there."""
         named = {"traceparent": self.traceparent, "tracestate": self.tracestate, "baggage": self.baggage}
