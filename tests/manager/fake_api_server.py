@@ -86,11 +86,13 @@ class FakeApiServer:
         self._pages: dict[str, list[Thing]] = {}
         self._watches: set[_Watch] = set()
         self._changed_state = asyncio.Condition()
+        self._port = 0
 
     async def start(self) -> Self:
-        """Listen."""
-        sockets = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+        """Listen; after a stop at the same port again."""
+        sockets = listen("127.0.0.1", self._port)
+        self._port = sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
         self._server = Server(self, sockets, keep_alive_seconds=60)
         await self._server.start()
         return self

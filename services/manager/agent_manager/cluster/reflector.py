@@ -130,6 +130,8 @@ class Reflector:
         while True:
             text = await self._api.request("GET", self._collection.path, query=query, timeout_seconds=LIST_SECONDS)
             page = _decoded(text, _LIST, "list")
+            if not page.metadata.resource_version:
+                raise ApiUnreachable("cannot use a list without a version: no API server gives one")
             self._watch.heard()
             for thing in page.items or ():
                 metadata = self._metadata(thing)
@@ -142,8 +144,6 @@ class Reflector:
             query["continue"] = page.metadata.continue_
         for uid in self._known.keys() - present:
             self._drop(uid)
-        if not page.metadata.resource_version:
-            raise ApiUnreachable("cannot watch from a list without a version: no API server gives one")
         self._mirror.listed()
         return page.metadata.resource_version
 
