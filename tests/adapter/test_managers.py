@@ -178,6 +178,7 @@ async def test_a_manager_that_was_away_for_days_is_still_tried() -> None:
         token="",
         interval=0.01,
         on_answer=lambda: None,
+        on_orders=lambda _: None,
     )
     for attempt in (1, 20, 2000, 10**6):
         await asyncio.wait_for(link._pause(attempt), PATIENCE_SECONDS)

@@ -41,17 +41,16 @@ class Instance(Protocol):
         """Give the present beat."""
 
     def ordered(self, orders: Orders) -> None:
-        """Take a manager's answer; only the first ever is obeyed, later ones are kept to be sent back."""
+        """Take what the managers order; only the first ever is obeyed, later ones are kept to be sent back."""
 
     def stale(self) -> None:
-        """Be told that another life has this one's place."""
+        """Be told that another life has the place of this one, as its id is now."""
 
 
 class ManagerLink:
     """The conversation with the manager at one address, for as long as the process lives.
 
-    `on_answer` is told after each attempt. `tried` tells that a first registration was answered or failed,
-    `acknowledged` is the state that the manager last answered to, `refused` that nothing listens there.
+    `on_answer` is told after each attempt, `on_orders` what the manager orders.
     """
 
     def __init__(
@@ -64,6 +63,7 @@ class ManagerLink:
         token: str,
         interval: float,
         on_answer: Callable[[], None],
+        on_orders: Callable[[Orders], None],
     ) -> None:
         parts = urlsplit(url)
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
@@ -76,41 +76,72 @@ class ManagerLink:
         self._instance = instance
         self._interval = interval
         self._on_answer = on_answer
+        self._on_orders = on_orders
         self._wake = asyncio.Event()
+        self._turned = asyncio.Event()
+        self._conversation: asyncio.Task[None] | None = None
         self._trouble: str | None = None
+        self._said: tuple[str, Any] | None = None
+        """What the manager was told: the schema is known only when the agent is there, and an address may change."""
+        self.listed = True
+        """Whether the managers' name has this address; a manager without it is kept for as long as it answers."""
         self.leaving = False
         """Whether it is too late to register: a manager that hears of this instance now would never hear of its end."""
         self.registering = False
         self.registered = False
-        self._said: tuple[str, Any] | None = None
-        """What the manager was told: the schema is known only when the agent is there, and an address may change."""
         self.tried = False
+        """Whether a first registration was answered, or failed."""
+        self.away = False
+        """Whether the last attempt got no answer."""
         self.refused = False
+        """Whether nothing listens there."""
         self.acknowledged: State | None = None
+        """The state that the manager last answered to."""
 
     def push(self) -> None:
         """Tell the manager now: something changed that it must know."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Register, then beat; register again when the manager does not know this instance. Never gives up."""
-        attempt = 0
-        while True:
+        """Register, then beat; register again when the manager does not know this instance.
+
+        It never gives up, unless the name no longer has this address: a headless Service leaves out a manager that
+        drains, which still forwards and has to know how its instances are. That one's end is the first attempt that
+        it does not take.
+        """
+        attempt, self._conversation = 0, asyncio.current_task()
+        while attempt == 0 or self.listed:
             self._wake.clear()
             attempt = 0 if await self._turn() else attempt + 1
+            self._turned.set()
             self._on_answer()
             await self._pause(attempt)
+        log.info("manager is gone, and its address from the name", manager=self._base)
 
-    async def hand_over(self, results: Iterable[FinishedTask]) -> None:
+    async def take_leave(
+        self, heard_seconds: float, results: Callable[[], list[FinishedTask]], last_word: Unregistration
+    ) -> None:
+        """Hand over and unregister, once the manager has answered to `stopping` or that took too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(heard_seconds):
+                while not self._knows_of_leaving():
+                    self._turned.clear()
+                    await self._turned.wait()
+        await self._hand_over(results())
+        if self._conversation is not None:
+            self._conversation.cancel()  # nothing is said behind the last word
+        await self._last_word("unregister", last_word)
+
+    def _knows_of_leaving(self) -> bool:
+        unknown = not (self.registered or self.registering)
+        return unknown or self.acknowledged == "stopping" or self.refused
+
+    async def _hand_over(self, results: Iterable[FinishedTask]) -> None:
         """Give the manager the results that nobody fetched, in batches; the first that fails is the last."""
         for batch in _batches(results):
             beat = self._instance.heartbeat()
             if not await self._last_word("results", HandOver(beat.id, beat.instance_id, batch)):
                 return
-
-    async def unregister(self, message: Unregistration) -> None:
-        """Say this instance's last word."""
-        await self._last_word("unregister", message)
 
     async def _last_word(self, route: str, message: msgspec.Struct) -> bool:
         if not self.registered:
@@ -128,13 +159,13 @@ class ManagerLink:
     async def _turn(self) -> bool:
         """Register or beat; gives whether the manager took it. Whatever goes wrong, there is a next turn."""
         try:
-            if self.leaving and not self.registered:
+            if not self.registered and (self.leaving or not self.listed):
                 return False
             registration = self._instance.registration(self.address)
             known = self.registered and _facts(registration) == self._said
             return await (self._beat() if known else self._register(registration))
         except CallFailed as error:
-            self.refused = isinstance(error, ConnectFailed) and error.refused
+            self.away, self.refused = True, isinstance(error, ConnectFailed) and error.refused
             self._in_trouble(str(error))
         except Exception as error:  # a loop that died would leave the instance unknown for ever
             self._in_trouble(f"{type(error).__name__}: {error}")
@@ -150,7 +181,7 @@ class ManagerLink:
             self.registering = False
         self.tried = True
         if answer.status != _OK:
-            self._refusal(answer)
+            self._refusal(answer, registration.instance_id)
             return False
         if not self.registered:
             log.info("registered", manager=self._base, service_url=registration.service_url)
@@ -166,7 +197,7 @@ class ManagerLink:
             return await self._turn()
         self.acknowledged = beat.status
         if answer.status != _OK:
-            self._refusal(answer)
+            self._refusal(answer, beat.instance_id)
             return False
         self._answered(answer, beat.status)
         return True
@@ -183,15 +214,22 @@ class ManagerLink:
             return
         asked = orders.heartbeat_interval_seconds
         self._interval = min(_LONGEST_INTERVAL_SECONDS, max(_SHORTEST_INTERVAL_SECONDS, asked))
-        self._instance.ordered(orders)
+        self._on_orders(orders)
 
-    def _refusal(self, answer: Answer) -> None:
+    def _refusal(self, answer: Answer, instance_id: str) -> None:
+        """Note that the manager refused what was said under this id, which may be an older one of this process.
+
+        Each manager that knows the newer life says so of the old id: that is one verdict, not several.
+        """
         said = answer.json()
         problem = said if isinstance(said, dict) else {}
         self._in_trouble(f"it answered {answer.status} {problem.get('code')}: {problem.get('detail')}")
         if problem.get("code") == "stale-instance":
             self.registered = False
-            self._instance.stale()
+            if instance_id == self._instance.heartbeat().instance_id:
+                self._instance.stale()
+            else:
+                self.push()
 
     def _in_trouble(self, reason: str) -> None:
         """Log the trouble once: a manager that is away for a day would fill the log with it."""
@@ -201,7 +239,7 @@ class ManagerLink:
 
     async def _ask(self, route: str, message: msgspec.Struct) -> Answer:
         answer = await self._post(route, message, _ANSWER_SECONDS)
-        self.refused = False
+        self.away = self.refused = False
         return answer
 
     async def _post(self, route: str, message: msgspec.Struct, seconds: float) -> Answer:

@@ -204,9 +204,8 @@ class Supervisor:
         last_word = self._last_word(since)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(_loop_time(end)):
-                await self.managers.heard_stopping(max(0.0, since + STOPPING_HEARD_SECONDS - self._adapter.clock()))
-                await self.managers.hand_over(self._adapter.views.unfetched())
-                await self.managers.unregister(last_word)
+                heard_seconds = max(0.0, since + STOPPING_HEARD_SECONDS - self._adapter.clock())
+                await self.managers.take_leave(heard_seconds, self._adapter.views.unfetched, last_word)
 
     async def _give_last_answers(self, end: float) -> None:
         if self._restarts:
