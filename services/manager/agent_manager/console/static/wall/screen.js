@@ -1,0 +1,2 @@
+import { html } from "../core/html.js";
+export const wallScreen = { view: () => html`<p>wall</p>` };
