@@ -185,6 +185,16 @@ class LeaseElector:
             return
         try:
             async with asyncio.timeout(_RELEASE_SECONDS):
-                await self._leases.give_back(lease)
+                await self._give_back_as_it_is(lease)
         except (ApiFailed, ApiUnreachable, TimeoutError) as error:
             log.warning("lease not given back: it runs out", identity=self.identity, detail=str(error))
+
+    async def _give_back_as_it_is(self, lease: Lease) -> None:
+        """Give it back, also where a renewal that was cancelled arrived all the same."""
+        try:
+            await self._leases.give_back(lease)
+        except ApiFailed as error:
+            now = await self._leases.read() if error.status == _CONFLICT else None
+            if now is None or now.holder != self.identity:
+                raise
+            await self._leases.give_back(now)
