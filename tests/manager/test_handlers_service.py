@@ -7,14 +7,11 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from agent_contract.problems import STATUS_OF, Problem
+from agent_contract.problems import STATUS_OF
 from agent_manager.app import TABLE
-from agent_manager.discovery.events import Listed
 from agent_manager.metrics import BUCKETS
-from agent_manager.readiness import Readiness
 
 from tests.manager.manager_rig import ALL, ManagerRig
-from tests.manager.stage import Stage
 
 FAMILIES = {
     "instances": "gauge",
@@ -52,29 +49,6 @@ async def page(rig: ManagerRig) -> str:
 async def test_it_is_alive(rig: ManagerRig) -> None:
     """While the event loop turns."""
     assert await rig.get("/health") == {"status": "ok"}
-
-
-async def test_it_is_ready_when_each_source_has_listed() -> None:
-    """Before that it does not know who is there; afterwards it stays ready, and says who lists no more."""
-    stage = Stage()
-    readiness = Readiness(stage.registry, ["static", "kubernetes"], stage.clock)
-    stage.registry.apply(Listed(source="static", instance_ids=frozenset()))
-    with pytest.raises(Problem) as raised:
-        readiness.check()
-    assert (raised.value.status, raised.value.extra["stale"]) == (503, ["kubernetes"])
-    stage.registry.apply(Listed(source="kubernetes", instance_ids=frozenset()))
-    assert readiness.check() == []
-
-
-async def test_it_is_ready_after_15_seconds_without_a_list() -> None:
-    """A manager without one source is better than none; it says who has not listed."""
-    stage = Stage()
-    readiness = Readiness(stage.registry, ["static"], stage.clock)
-    stage.clock.now += 14
-    with pytest.raises(Problem):
-        readiness.check()
-    stage.clock.now += 1
-    assert readiness.check() == ["static"]
 
 
 async def test_it_says_that_it_is_ready(rig: ManagerRig) -> None:

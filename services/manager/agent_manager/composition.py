@@ -15,10 +15,13 @@ from agent_manager.actions import Actions
 from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
 from agent_manager.background import Background
+from agent_manager.cluster.watch_health import WatchHealth
 from agent_manager.config import ManagerSettings
 from agent_manager.console.feed import Feed
 from agent_manager.credentials import Credentials
 from agent_manager.discovery.events import Discovery
+from agent_manager.discovery.introductions import Introductions
+from agent_manager.discovery.kubernetes import KubernetesDiscovery
 from agent_manager.discovery.static import StaticDiscovery
 from agent_manager.dispatch import Dispatcher
 from agent_manager.drains import Drains
@@ -55,6 +58,22 @@ def _wall() -> datetime:
     return datetime.now(UTC)
 
 
+def _discovery(
+    settings: ManagerSettings,
+    registry: Registry,
+    queries: InstanceQueries,
+    background: Background,
+    member: Member | None,
+    watches: WatchHealth,
+) -> Discovery:
+    """Give what finds agents that do not register: the cluster, else the configuration's ports."""
+    interval = settings.heartbeat_interval_seconds
+    if member is None:
+        return StaticDiscovery(settings.agents, registry.find, queries, background, interval_seconds=interval)
+    introductions = Introductions(registry.find, queries, background, interval_seconds=interval)
+    return KubernetesDiscovery(member.api, watches, introductions, background)
+
+
 class Parts:
     """The parts of one process, made in the order in which they need one another."""
 
@@ -86,20 +105,17 @@ class Parts:
         instance_queries = InstanceQueries(self.client, token)
         self.prober = Prober(registry, instance_queries, self.background, clock=clock)
         self._sweeper = Sweeper(registry, self.prober, self.background)
-        self._discoveries: list[Discovery] = [
-            StaticDiscovery(
-                settings.agents,
-                registry.find,
-                instance_queries,
-                self.background,
-                interval_seconds=settings.heartbeat_interval_seconds,
-            )
-        ]
+        self._member = member
+        watched = () if member is None else settings.namespaces or (member.api.namespace,)
+        watches = WatchHealth(watched, wall=_wall)
+        discovery = self._discovery = _discovery(settings, registry, instance_queries, self.background, member, watches)
         absences = Absences(registry, clock)
         live = Live(self.client, token, clock=clock)
         queries = FleetQueries(registry, live)
         results, places = ResultStore(clock), TaskPlaces()
-        metrics = self._metrics = Metrics(registry, clock=clock, wall=_wall)
+        metrics = self._metrics = Metrics(
+            registry, clock=clock, wall=_wall, watches=watches, leads=lambda: self._acting.leadership.is_leader
+        )
         self._pages = AgentClient(clock=clock, max_body_bytes=MAX_PAGE_BYTES)
         self._scrapes = Scrapes(registry, self._pages, metrics.carried, self.background, clock=clock)
         keys = Keys(registry, live, results, clock=clock, alone=member is None)
@@ -150,7 +166,7 @@ class Parts:
             feed=Feed(listing, journal, self._samples, started_at, _wall),
             metrics=metrics,
             scrapes=self._scrapes,
-            readiness=Readiness(registry, [one.name for one in self._discoveries], clock),
+            readiness=Readiness(registry, [discovery.name], watches, clock=clock, began_at=started_at),
             clock=clock,
             started_at=started_at,
             tracing=tracing,
@@ -168,8 +184,7 @@ class Parts:
             self._start(self._metrics.grace.run(self.background))
             for work in self._acting.work(self.manager.readiness.leaving):
                 self._start(work)
-            for discovery in self._discoveries:
-                self._start(discovery.run(self.manager.registry.apply))
+            self._start(self._discovery.run(self.manager.registry.apply))
             try:
                 yield
             finally:
@@ -177,6 +192,8 @@ class Parts:
                     task.cancel()
         await self.client.close()
         await self._pages.close()
+        if self._member is not None:
+            await self._member.api.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run an action to its end; what goes wrong in it ends nothing else."""

@@ -49,6 +49,10 @@ class ManagerSettings(Struct, frozen=True, kw_only=True):
     discovery: Literal["registration", "kubernetes"]
     namespaces: tuple[str, ...]
     """Empty: the manager's own."""
+    pod_name: str | None = None
+    pod_namespace: str | None = None
+    pod_ip: str | None = None
+    """What its own pod is called and where it is, as the chart tells it; None outside a cluster."""
     log_level: str
     log_file: Path
 
@@ -77,6 +81,9 @@ def load(line: CommandLine, process: Mapping[str, str]) -> ManagerSettings:
         allowed_service_hosts=tuple(runtime.allowed_service_hosts),
         discovery=_discovery(runtime, process),
         namespaces=() if isinstance(runtime.discovery.namespaces, UnsetType) else tuple(runtime.discovery.namespaces),
+        pod_name=process.get("POD_NAME") or process.get("HOSTNAME") or None,
+        pod_namespace=process.get("POD_NAMESPACE") or None,
+        pod_ip=process.get("POD_IP") or None,
         log_level=runtime.log_level,
         log_file=Path(runtime.log_directory).absolute() / LOG_NAME,
     )

@@ -49,7 +49,10 @@ def run(line: CommandLine, process: Mapping[str, str], signals: Signals) -> NoRe
     output = logs.configure(settings.log_level, file=settings.log_file)
     tracing = load_tracing("agent-manager", new_id(), process, install="agent-manager[otel]", version=__version__)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_live(settings, credentials, sockets, signals, tracing))
+        try:
+            runner.run(_live(settings, credentials, sockets, signals, tracing))
+        except ConfigurationError as error:  # there is no cluster where one is to be
+            _exit(f"bad configuration: {error}", _USAGE)
     tracing.close(_LAST_SPANS_SECONDS)
     output.close()
     sys.stdout.flush()
@@ -67,8 +70,10 @@ async def _live(
     from agent_manager.app import application  # noqa: PLC0415  # as said above
     from agent_manager.composition import Parts  # noqa: PLC0415  # as said above
     from agent_manager.leaving import leave  # noqa: PLC0415  # as said above
+    from agent_manager.membership import join  # noqa: PLC0415  # as said above
 
-    parts = Parts(settings, credentials, tracing=tracing)
+    member = await join(settings, sockets[0].getsockname()[1])
+    parts = Parts(settings, credentials, member=member, tracing=tracing)
     server = Server(application(parts.manager), sockets)
     loop, ordered = asyncio.get_running_loop(), asyncio.Event()
     gc.freeze()  # what is there now stays: no collection looks through a hundred thousand objects of libraries again

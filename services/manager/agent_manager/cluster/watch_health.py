@@ -30,7 +30,7 @@ class Trouble(Struct, frozen=True):
 
 
 class StaleNamespace(Struct, frozen=True):
-    """A namespace that is not seen as it is now, since when, and what is wrong."""
+    """A namespace that is not seen as it is now, since when, and what is wrong in a few words for anyone."""
 
     namespace: str
     since: datetime
@@ -122,7 +122,7 @@ class WatchHealth:
             lacking = [watch for watch in self._of(namespace) if watch.stale_since is not None]
             if lacking:
                 since = min(watch.stale_since for watch in lacking if watch.stale_since is not None)
-                found.append(StaleNamespace(namespace, since, "; ".join(map(_detail, lacking))))
+                found.append(StaleNamespace(namespace, since, ", ".join(map(_lack, lacking))))
         return found
 
     def denial(self, namespace: str) -> ProblemState | None:
@@ -155,5 +155,6 @@ def explained(error: ApiFailed | ApiUnreachable, verb: str, resource: str, names
     )
 
 
-def _detail(watch: Watch) -> str:
-    return f"{watch.plural}: {'not listed yet' if watch.trouble is None else watch.trouble.detail}"
+def _lack(watch: Watch) -> str:
+    """Give what is wrong in a word: who may read it is anyone, and the log has the rest."""
+    return f"{watch.plural}: {'not listed yet' if watch.trouble is None else watch.trouble.why}"

@@ -15,6 +15,7 @@ from agent_manager.background import Background
 from agent_manager.discovery.events import Emit, Seen
 from agent_manager.platform import Pod
 from agent_manager.queries import InstanceQueries, QueryFailed
+from agent_manager.records import AgentRecord
 
 AT_ONCE: Final = 16
 """Pods asked at a time: a thousand that do not answer are no burst."""
@@ -29,14 +30,14 @@ class Introductions:
 
     def __init__(
         self,
+        find: Callable[[str], AgentRecord | None],
         queries: InstanceQueries,
-        is_known: Callable[[Pod], bool],
         background: Background,
         *,
         interval_seconds: float,
     ) -> None:
+        self._find = find
         self._queries = queries
-        self._is_known = is_known
         self._background = background
         self._interval_seconds = interval_seconds
         self._limit = asyncio.Semaphore(AT_ONCE)
@@ -74,7 +75,9 @@ class Introductions:
 
     def is_wanted(self, pod: Pod) -> bool:
         """Tell whether somebody may answer there whom nobody knows."""
-        return pod.running and pod.origin is not None and not pod.leaving and not self._is_known(pod)
+        record = self._find(pod.agent_id)
+        is_bare = record is not None and pod.uid in record.bare_pods
+        return is_bare and pod.running and pod.origin is not None and not pod.leaving
 
     async def ask(self, pod: Pod, emit: Emit) -> None:
         """Ask one pod, and tell who answered."""

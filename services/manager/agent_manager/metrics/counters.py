@@ -10,6 +10,7 @@ from msgspec import UnsetType
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 
 from agent_manager.access import FailureReason
+from agent_manager.cluster.watch_health import WatchHealth
 from agent_manager.departures import Departure, Reason
 from agent_manager.metrics.carried import REFUSALS, Carried, Refusal
 from agent_manager.metrics.counts import AgentCounts
@@ -32,7 +33,15 @@ _UNKNOWN: Final = ""
 class Metrics:
     """Counts, and tells. Few series are the library's; those of each agent and instance are text that is kept."""
 
-    def __init__(self, registry: Registry, *, clock: Callable[[], float], wall: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], datetime],
+        watches: WatchHealth | None = None,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # else each counter is a second series
         self.registry = CollectorRegistry()
         self._known = registry
@@ -46,12 +55,11 @@ class Metrics:
         self._purged = self._counter("instances_purged", "Instances dropped without a last word, by why.", "reason")
         self._actions = self._counter("actions", "Actions that ended.", "action", "outcome")
         self._auth_failures = self._counter("auth_failures", "Requests refused for their credentials.", "reason")
-        self._counter("watch_restarts", "Times that a watch began again.", "namespace", "reason")
         self._refused = self._counter("metrics_refused", "What instances' pages had and this one has not.", "reason")
         self.carried = Carried(self._count_refused)
         """What instances' own pages say."""
         self._begin_at_zero()
-        self.registry.register(Gauges(registry, __version__))
+        self.registry.register(Gauges(registry, watches or WatchHealth(wall=wall), leads, __version__))
         registry.departed.append(self.departed)
 
     # --- what happens ---
