@@ -1,7 +1,7 @@
 """A whole manager on a real socket in this process, with fake adapters that registered with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from agent_contract.config import Agent
 from agent_contract.serving import Server, listen
 from agent_contract.sse import Event, EventParser
 from agent_contract.wire import DesiredState, State
+from agent_manager.acting import Member
 from agent_manager.app import application
 from agent_manager.composition import Parts
 from agent_manager.config import ManagerSettings
@@ -20,6 +21,7 @@ from agent_manager.records import Instance
 from tests.manager.fake_adapter import FakeAdapter
 
 ALL = "/api/agent-services"
+Join = Callable[[str], Awaitable[Member]]
 
 
 class ManagerRig:
@@ -141,18 +143,26 @@ def settings_for(agents: tuple[Agent, ...] = (), **changes: Any) -> ManagerSetti
 
 @asynccontextmanager
 async def running_manager(
-    *agents: Agent, environment: dict[str, str] | None = None, old: bool = True, **changes: Any
+    *agents: Agent,
+    environment: dict[str, str] | None = None,
+    old: bool = True,
+    join: Join | None = None,
+    **changes: Any,
 ) -> AsyncIterator[ManagerRig]:
-    """Give a manager that serves, until the block ends. An `old` one has been up for a day: it has heard everyone."""
+    """Give a manager that serves, until the block ends. An `old` one has been up for a day: it has heard everyone.
+
+    `join` makes it one of several in a cluster, by the URL at which it is reached.
+    """
     settings = settings_for(agents, **changes)
     async with AsyncExitStack() as stack:
-        parts = Parts(settings, Credentials(environment or {}, _clock))
+        sockets = listen("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+        member = None if join is None else await join(url)
+        parts = Parts(settings, Credentials(environment or {}, _clock), member=member)
         if old:
             parts.manager.registry.started_at -= 86400
             parts.manager.dispatcher._keys._missed_until -= 86400
-        sockets = listen("127.0.0.1", 0)
         server = Server(application(parts.manager), sockets)
-        url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
         await server.start()
         rig = ManagerRig(parts, server, settings, url, stack)
         async with parts.running(), rig.client:
