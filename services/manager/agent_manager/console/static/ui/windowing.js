@@ -11,7 +11,7 @@ export class Windowed {
   #total = 0;
   #height = 40;
 
-  /** `scroller`: the element that scrolls, null for the page itself. */
+  /** `inPage`: it is the page that scrolls, else the element around the list. */
   constructor({ inPage = true } = {}) {
     this.inPage = inPage;
     this.follow = () => {
@@ -51,7 +51,7 @@ export class Windowed {
   #keep = (element) => {
     if (element && element !== this.#element) {
       this.#element = element;
-      if (!this.inPage) this.#scroller().addEventListener("scroll", this.follow, { passive: true });
+      queueMicrotask(() => this.#scroller()?.addEventListener("scroll", this.follow, { passive: true })); // not in the page yet
       redraw();
     }
     this.#element = element ?? null;
@@ -66,16 +66,15 @@ export class Windowed {
   }
 
   #box() {
-    if (this.inPage || !this.#element) return { top: 0, bottom: innerHeight };
-    return this.#scroller().getBoundingClientRect();
+    return this.#scroller()?.getBoundingClientRect() ?? { top: 0, bottom: innerHeight };
   }
 
   #scroller() {
-    return this.#element.parentElement;
+    return this.inPage ? null : (this.#element?.parentElement ?? null);
   }
 
   #scrollBy(distance) {
     if (this.inPage) scrollBy(0, distance);
-    else this.#scroller().scrollTop += distance;
+    else if (this.#scroller()) this.#scroller().scrollTop += distance;
   }
 }
