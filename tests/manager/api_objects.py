@@ -28,7 +28,8 @@ def workload_file(name: str) -> WorkloadObject:
 
 def reading_of(thing: dict[str, Any], now: datetime = NOW) -> Reading:
     """Read a hand-made pod."""
-    return read_pod(msgspec.convert(thing, PodObject, strict=False), now)
+    metadata = {"uid": "uid", "namespace": "here", "resourceVersion": "1", **thing["metadata"]}
+    return read_pod(msgspec.convert({**thing, "metadata": metadata}, PodObject, strict=False), now)
 
 
 def read(thing: dict[str, Any], now: datetime = NOW) -> Pod:
@@ -42,9 +43,6 @@ def pod(name: str = "p", agent: str = "echo", **changes: Any) -> dict[str, Any]:
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "namespace": "here",
-            "uid": f"uid-{name}",
-            "resourceVersion": "1",
             "creationTimestamp": "2026-11-25T01:00:00Z",
             "labels": {AGENT_LABEL: agent},
         },
@@ -61,12 +59,12 @@ def pod(name: str = "p", agent: str = "echo", **changes: Any) -> dict[str, Any]:
     return thing
 
 
-def deployment(name: str = "d", agent: str = "echo", replicas: int = 2, **annotations: str) -> dict[str, Any]:
+def deployment(name: str = "d", agent: str = "echo", count: int = 2, **annotations: str) -> dict[str, Any]:
     """Give a Deployment that is rolled out; annotations are named without their prefix, `_` for `-`."""
     named = {f"agent-orchestration.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
     return {
         "kind": "Deployment",
         "metadata": {"name": name, "labels": {AGENT_LABEL: agent}, "annotations": named},
-        "spec": {"replicas": replicas},
-        "status": {"observedGeneration": 1_000_000, "replicas": replicas, "updatedReplicas": replicas},
+        "spec": {"replicas": count},
+        "status": {"observedGeneration": 1_000_000, "replicas": count, "updatedReplicas": count},
     }

@@ -39,7 +39,7 @@ def test_a_pod_that_is_being_deleted_leaves() -> None:
     assert (found.leaving, found.running, found.ready, found.problem) == (True, True, True, None)
     crashing = pod_file("crash-loop")
     assert read_pod(crashing, NOW).pod.problem is not None
-    gone = pod(metadata={**pod()["metadata"], "deletionTimestamp": "2026-11-25T01:02:00Z"})
+    gone = pod(metadata={"deletionTimestamp": "2026-11-25T01:02:00Z"})
     gone["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 143, "reason": "Error"}}
     assert (read(gone).leaving, read(gone).problem, read(gone).running) == (True, None, False)
 
@@ -79,7 +79,7 @@ def test_the_port_is_the_named_one_else_the_annotated_else_8100(
     spec: dict[str, Any], annotations: dict[str, str], port: int
 ) -> None:
     """An annotation that is no port is none."""
-    thing = pod(spec=spec, metadata={**pod()["metadata"], "annotations": annotations})
+    thing = pod(spec=spec, metadata={"annotations": annotations})
     assert read(thing).origin == Origin("10.0.0.7", port)
 
 
