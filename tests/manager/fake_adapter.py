@@ -16,6 +16,7 @@ from agent_contract.sse import STREAM_HEADERS, encode_event
 from agent_contract.wire import Drain, Info, RunningTask, State, Status
 
 JSON = (b"content-type", b"application/json")
+OPEN_METRICS = (b"content-type", b"application/openmetrics-text; version=1.0.0; charset=utf-8")
 Executor = Callable[["Call"], Awaitable[None]]
 
 
@@ -94,6 +95,8 @@ class FakeAdapter:
         self.obeys = True
         """False: it answers every order with 409 `stopping`."""
         self.silent = False
+        self.page: str | None = None
+        """Its answer to `/metrics`; None: it has no such route."""
         self._server: Server
 
     async def start(self, port: int = 0) -> Self:
@@ -173,6 +176,9 @@ class FakeAdapter:
 
     async def _answer(self, scope: Scope, send: Send, body: bytes) -> None:
         query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+        if scope["path"] == "/metrics" and self.page is not None:
+            await send_answer(send, 200, [OPEN_METRICS], self.page.encode())
+            return
         try:
             if scope["path"] == "/logs" and query.get("follow") == "true":
                 await self._follow(send)

@@ -25,6 +25,7 @@ from agent_manager.login_attempts import LoginAttempts
 from agent_manager.logs import Logs
 from agent_manager.metrics import Metrics
 from agent_manager.readiness import Readiness
+from agent_manager.records import Instance
 from agent_manager.registrations import Registrations
 from agent_manager.registry import Registry
 from agent_manager.scrapes import Scrapes
@@ -90,7 +91,10 @@ class Manager:
 
     def targets(self) -> list[Target]:
         """Give every instance as a scrape target."""
-        return [
-            Target([one.origin.authority], {"agent": one.agent_id, "instance_id": one.instance_id})
-            for one in self.registry.instances.values()
-        ]
+        return [_target(one) for one in self.registry.instances.values()]
+
+
+def _target(instance: Instance) -> Target:
+    """Give an instance as a scrape target; Prometheus assumes `/metrics`, and http where nobody says otherwise."""
+    labels = {"agent": instance.agent_id, "instance_id": instance.instance_id}
+    return Target([instance.origin.authority], labels | ({"__scheme__": "https"} if instance.origin.tls else {}))

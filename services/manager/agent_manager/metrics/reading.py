@@ -26,12 +26,11 @@ _TIME: Final = r"(?: -?\d+(?:\.\d+)?)?"
 _SAMPLE: Final = re.compile(
     rf"({_NAME})(?:\{{({_LABELS})\}})? ({_NUMBER}){_TIME}( # \{{{_LABELS}\}} {_NUMBER}{_TIME})?"
 )
-_LABEL_NAME: Final = re.compile(r'(?:^|,)([a-zA-Z_][a-zA-Z0-9_]*)="')
 _ONE_LABEL: Final = re.compile(_LABEL)
 _BOUND: Final = re.compile(rf'(?:^|,)le="({_NUMBER})"')
 _OVERWRITTEN: Final = frozenset(("agent", "instance_id", "job", "instance", "namespace", "pod"))
 """What says whose a series is: the first two are ours to say, the others are Prometheus's (facts of the scrape)."""
-_FOREIGN_LABEL: Final = re.compile(rf'(?:^|,)(?:{"|".join(sorted(_OVERWRITTEN))})="')
+_FOREIGN: Final = tuple(f'{label}="' for label in _OVERWRITTEN)
 _KINDS: Final = frozenset(get_args(Kind))
 _WITH_EXEMPLARS: Final = ("_bucket", "_total")
 _WITH_CREATED: Final = frozenset(("counter", "histogram", "summary"))
@@ -70,9 +69,10 @@ class Reader:
             text = page.decode()
         except UnicodeDecodeError as error:
             raise Malformed(f"it is not UTF-8: {error}") from error
-        if not text.endswith(f"{_END}\n"):
+        *lines, end, rest = text.rsplit("\n", 2) if "\n" in text else ("", text)
+        if (end, rest) != (_END, ""):
             raise Malformed(f"it does not end with {_END!r}: it was cut off, or is of another format")
-        self._lines: Iterator[str] = iter(text.removesuffix(f"{_END}\n").split("\n")[:-1])
+        self._lines: Iterator[str] = iter(lines[0].split("\n") if lines else ())
         self._owner = f'agent="{escaped(agent_id)}",instance_id="{escaped(instance_id)}"'
         self.families: dict[str, ReadFamily] = {}
         self._family: ReadFamily | None = None
@@ -144,15 +144,11 @@ class Reader:
 
     def _own_labels(self, family: ReadFamily, name: str, labels: str) -> str:
         """Give the labels without those that are not an agent's to set; raises Malformed for what is there twice."""
-        if "," in labels:
-            names = _LABEL_NAME.findall(labels)
-            if len(set(names)) < len(names):
-                raise Malformed(f"{name} has a label twice: {labels[:80]}")
-        changed = _FOREIGN_LABEL.search(labels) is not None
-        if changed:
-            kept = [one for one in _ONE_LABEL.findall(labels) if one.partition("=")[0] not in _OVERWRITTEN]
-            labels = ",".join(kept)
+        given = labels
+        if "," in labels or labels.startswith(_FOREIGN):
+            labels = _without_foreign(name, labels)
         series = f"{name}{{{labels}}}"
+        changed = labels != given
         before = self._series.setdefault(series, changed)
         if len(self._series) == self._kept:
             if not (before or changed):
@@ -196,6 +192,14 @@ class _Histogram:
         if self._labels is not None and self._bound != float("inf"):
             raise Malformed("a histogram's last bucket has a bound")
         self._labels = None
+
+
+def _without_foreign(name: str, labels: str) -> str:
+    """Give the labels without those that are not an agent's to set; raises Malformed for one that is there twice."""
+    given = [(one.partition("=")[0], one) for one in _ONE_LABEL.findall(labels)]
+    if len({label for label, _ in given}) < len(given):
+        raise Malformed(f"{name} has a label twice: {labels[:80]}")
+    return ",".join(one for label, one in given if label not in _OVERWRITTEN)
 
 
 def _unescaped(text: str) -> str:
