@@ -9,7 +9,6 @@ from agent_contract.config import Agent
 from agent_contract.problems import Problem
 from agent_contract.wire import DesiredState, State
 from agent_manager.discovery.events import Gone, Listed
-from agent_manager.journal import Journal
 from agent_manager.listing import Listing
 from agent_manager.liveness import SWEEP_SECONDS
 from agent_manager.records import Instance
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.manager.registry_book import Book
-from tests.manager.stage import EPOCH, Stage, agent_of, drain, report, status_of
+from tests.manager.stage import QuietJournal, Stage, agent_of, drain, report, status_of
 
 EXAMPLES, STEPS = 110, 100
 """11,000 steps in all."""
@@ -39,16 +38,6 @@ def url_of(instance_id: str) -> str:
 
 moved = st.none() | st.none() | st.sampled_from(["http://127.0.0.1:8100", "http://127.0.0.1:8300"])
 """Where a process registers, mostly at its own address."""
-
-
-class QuietJournal(Journal):
-    """Keeps nothing: ten thousand steps would write a hundred thousand log lines."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: EPOCH)
-
-    def record(self, *_: Any, **__: Any) -> None:
-        """Drop it."""
 
 
 class RegistryMachine(RuleBasedStateMachine):

@@ -24,7 +24,7 @@ def pod_of(fleet: Fleet, instance: Instance) -> Pod | None:
     if len(here) > 1:
         here = [pod for pod in here if has_port_of(pod, instance)]
     lost = fleet.lost_pod_of(instance.instance_id)
-    free = [pod for pod in here if fleet.pods.process_in(pod.uid) is None and lost in (None, pod.uid)]
+    free = [pod for pod in here if fleet.pods.is_bare(pod.uid) and lost in (None, pod.uid)]
     return max(free, key=lambda pod: (not pod.leaving, pod.created_at or _LONG_AGO), default=None)
 
 

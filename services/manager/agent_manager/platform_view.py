@@ -53,16 +53,17 @@ class PlatformView:
         record = self._fleet.agent(pod.agent_id, now)
         self._fleet.put_pod(pod)
         known = self._fleet.pods.process_in(pod.uid)
-        if known is not None and _has_moved(before, pod):
+        if known is not None and before is not None and _has_moved(before, pod):
             self._drop(known, now)
         process = self._fleet.pods.process_in(pod.uid) or self._roster.fill(pod, now)
         if process is not None and pod.leaving and process.platform_state is None:
             was, process.platform_state = process.state, "stopping"
             self._roster.told_to_stop(process, was, now)
+        if before is not None and host_of(before) != host_of(pod):
+            self._fill_others(before, now)
         self._tell(before, pod, process)
         self._look_into_denials(record)
-        if before is None or process is not known or _shows(before) != _shows(pod):
-            self._roster.publish(record, now)
+        self._tell_of(record, now, visible=before is None or process is not known or _shows(before) != _shows(pod))
 
     def _pod_gone(self, uid: str, now: float) -> None:
         pod = self._fleet.pods.get(uid)
@@ -71,9 +72,7 @@ class PlatformView:
         record = self._fleet.agents[pod.agent_id]
         process = self._fleet.remove_pod(pod, now)
         self._look_into_denials(record)
-        for other in tuple(self._fleet.pods.at_host(host_of(pod) or "")):  # now it may be clear who is in which
-            if other.uid in record.bare_pods:
-                self._roster.fill(other, now)
+        self._fill_others(pod, now)
         if process is None:
             self._roster.publish(record, now)
         else:
@@ -84,6 +83,12 @@ class PlatformView:
         self._fleet.orphan(process)
         self._roster.forget_slot(process)
         self._roster.drop(process, "withdrawn", now)
+
+    def _fill_others(self, pod: Pod, now: float) -> None:
+        """Look again who is in the other pods of its agent that had its address: now there may be no doubt."""
+        for other in tuple(self._fleet.pods.at_host(host_of(pod) or "")):
+            if other.agent_id == pod.agent_id and self._fleet.pods.is_bare(other.uid):
+                self._roster.fill(other, now)
 
     def _tell(self, before: Pod | None, pod: Pod, process: Instance | None) -> None:
         """Write into the journal what somebody must look at, each time that it becomes another."""
@@ -116,8 +121,7 @@ class PlatformView:
             message = f"{record.id} is to be {state}, as {by} says"
             self._roster.journal.record("agent", record.id, f"desired-{state}", message)
         self._look_into_denials(record)
-        if before is None or _of_workloads(record) != shown:
-            self._roster.publish(record, now)
+        self._tell_of(record, now, visible=before is None or _of_workloads(record) != shown)
 
     def _workload_gone(self, uid: str, now: float) -> None:
         workload = self._fleet.workloads.get(uid)
@@ -127,6 +131,13 @@ class PlatformView:
         self._fleet.remove_workload(workload, now)
         self._look_into_denials(record)
         self._roster.publish(record, now)
+
+    def _tell_of(self, record: AgentRecord, now: float, *, visible: bool) -> None:
+        """Tell of a change; one that listings do not show concerns only those that wait for it, as an action does."""
+        if visible:
+            self._roster.publish(record, now)
+        else:
+            self._roster.changes.wake(record.id)
 
     # --- where the manager may not look -------------------------------------------------------------------------------
 
@@ -152,9 +163,9 @@ class PlatformView:
         record.denied = min(problems, key=lambda problem: problem.since, default=None)
 
 
-def _has_moved(before: Pod | None, pod: Pod) -> bool:
+def _has_moved(before: Pod, pod: Pod) -> bool:
     """Tell whether a pod got another address: its sandbox was made anew, and none of its processes outlived that."""
-    old, new = None if before is None else host_of(before), host_of(pod)
+    old, new = host_of(before), host_of(pod)
     return old is not None and new is not None and old != new
 
 

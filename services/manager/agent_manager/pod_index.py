@@ -32,6 +32,10 @@ class PodIndex:
         """Give the process that is known in a pod."""
         return self._processes.get(uid)
 
+    def is_bare(self, uid: str) -> bool:
+        """Tell whether a pod is there, and no process is known in it."""
+        return uid in self._pods and uid not in self._processes
+
     def put(self, pod: Pod) -> Instance | None:
         """Add a pod, or take its newest state; gives the process in it."""
         self._forget_host(pod.uid)

@@ -124,7 +124,6 @@ class Registry:
         # one that does not say is called: if it is not up yet, it refuses, which costs its caller nothing
         instance.said_state = registration.status or (instance.said_state if known else "running")
         instance.observed.pop("beats-missing", None)
-        self._roster.enter_pod(instance)
         words.take_description(record, instance, said)
         if desired_states.adopt(record, registration.desired_state):
             self._roster.note("agent", instance, "desired-paused", f"{record.id} was paused elsewhere, as it says")

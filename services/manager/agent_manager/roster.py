@@ -42,13 +42,25 @@ class Roster:
         self._timing = timing
         self._wall = wall
 
-    def settle(self, record: AgentRecord, instance_id: str, service_url: str, origin: Origin, now: float) -> Instance:
-        """Give the instance of this id at this address, a new one if need be; another life there is replaced."""
+    def settle(
+        self,
+        record: AgentRecord,
+        instance_id: str,
+        service_url: str,
+        origin: Origin,
+        now: float,
+        pod: Pod | None = None,
+    ) -> Instance:
+        """Give the instance of this id at this address, a new one if need be; another life there is replaced.
+
+        It is in `pod` where somebody saw it there, else in the one with its address: that one decides of it now.
+        """
         instance, occupant = self.fleet.instances.get(instance_id), self.fleet.at(origin)
-        if occupant is not None and occupant is not instance:
-            self.drop(occupant, "replaced", now)
+        replaced = occupant if occupant is not instance else None
+        if replaced is not None:
+            self.drop(replaced, "replaced", now, has_successor=True)
         if instance is None:
-            return Instance(
+            instance = Instance(
                 agent_id=record.id,
                 instance_id=instance_id,
                 service_url=service_url,
@@ -57,15 +69,14 @@ class Roster:
                 answered_at=now,
                 probed_at=now,
             )
-        if instance.origin != origin:
+        elif instance.origin != origin:
             self.fleet.move(instance, origin)
-        return instance
-
-    def enter_pod(self, instance: Instance) -> None:
-        """Let the pod that an instance is in decide from now on that it exists."""
-        pod = None if instance.pod is not None else pod_of(self.fleet, instance)
-        if pod is not None:
+        pod = pod or pod_of(self.fleet, instance)
+        if pod is not None and instance.pod is None:
             self.attach(instance, pod)
+        if replaced is not None:
+            self._refill(replaced, now)
+        return instance
 
     def fill(self, pod: Pod, now: float) -> Instance | None:
         """Find the process of a pod without one among those that are known; whoever calls this publishes."""
@@ -77,6 +88,11 @@ class Roster:
             if process.state != was:
                 self.told_to_stop(process, was, now)
         return process
+
+    def _refill(self, departed: Instance, now: float) -> None:
+        """Find another process for the pod of one that left."""
+        if departed.pod is not None and self.fleet.pods.is_bare(departed.pod.uid):
+            self.fill(departed.pod, now)
 
     def attach(self, instance: Instance, pod: Pod) -> None:
         """Note that an instance is in this pod. Silence proves nothing of it any more: its pod is there."""
@@ -116,14 +132,18 @@ class Roster:
         if desired_states.end_stop(record, instance):
             self.note("agent", instance, "desired-running", "stopped no more: an instance came that nobody ordered")
 
-    def drop(self, instance: Instance, reason: Reason, now: float) -> None:
+    def drop(self, instance: Instance, reason: Reason, now: float, *, has_successor: bool = False) -> None:
         """Take an instance away that did not unregister."""
         knows_us = instance.beat_at is not None or instance.platform_state is None
         lost = instance.state == "stopping" and knows_us  # who never registered here cannot unregister either
-        self.leave(Departure(instance=instance, reason=reason, drain_lost=lost), now)
+        departure = Departure(instance=instance, reason=reason, drain_lost=lost)
+        self.leave(departure, now, has_successor=has_successor)
 
-    def leave(self, departure: Departure, now: float) -> None:
-        """Take an instance away and tell why. Whoever still holds the record sees `stopped`."""
+    def leave(self, departure: Departure, now: float, *, has_successor: bool = False) -> None:
+        """Take an instance away and tell why. Whoever still holds the record sees `stopped`.
+
+        `has_successor`: who comes in its place has its pod, too, before anybody else.
+        """
         instance, reason = departure.instance, departure.reason
         record = self.fleet.agents[instance.agent_id]
         if reason == "replaced":
@@ -140,8 +160,8 @@ class Roster:
             self.note("drain", instance, departure.outcome, drain_message(departure))
         for callback in tuple(self.departed):
             callback(departure)
-        if instance.pod is not None and instance.pod.uid in record.bare_pods and reason != "replaced":
-            self.fill(instance.pod, now)
+        if not has_successor:
+            self._refill(instance, now)
         self.publish(record, now)
 
     def heard(self, instance: Instance, was: State, now: float, *, news: bool) -> None:
@@ -160,7 +180,7 @@ class Roster:
 
     def lose(self, instance: Instance, now: float) -> None:
         """Count a loss against its address, unless it leaves by an order, the manager's or the platform's."""
-        if instance.platform_state is not None or (instance.drain is not None and instance.drain.reason in _ORDERED):
+        if instance.drain is not None and instance.drain.reason in _ORDERED:
             return
         if self.slots.down(instance.agent_id, instance.origin, now):
             record = self.fleet.agents[instance.agent_id]

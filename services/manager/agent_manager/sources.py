@@ -40,11 +40,9 @@ class Sources:
             return
         record = self._fleet.agent(info.id, now)
         origin = Origin.parse(event.service_url) if known is None else known.origin
-        instance = self._roster.settle(record, info.instance_id, event.service_url, origin, now)
+        instance = self._roster.settle(record, info.instance_id, event.service_url, origin, now, pod)
         was = instance.state
         instance.sources.add(event.source)
-        if pod is not None and instance.pod is None:
-            self._roster.attach(instance, pod)
         instance.answered_at = now
         words.take_description(record, instance, words.described(info))
         words.take_status(instance, event.status)
@@ -52,13 +50,15 @@ class Sources:
         self._roster.arrive(instance, was, now)
 
     def _is_in(self, pod: Pod, event: Seen, known: Instance | None) -> bool:
-        """Tell whether who answered is the process in this pod: another agent is not, nor a newcomer on its way out."""
+        """Tell whether who answered is the process in this pod, as it is by now, and no other has come meanwhile."""
+        if event.info.id != pod.agent_id or Origin.parse(event.service_url) != pod.origin:
+            return False
         occupant = self._fleet.pods.process_in(pod.uid)
-        if occupant is not None and occupant is not known and occupant.origin != Origin.parse(event.service_url):
-            return False  # it registered meanwhile at another port of the pod
-        if known is None and event.status.status in ("stopping", "stopped"):
+        if known is not None:
+            return occupant in (None, known) and known.pod in (None, pod)
+        if event.status.status in ("stopping", "stopped"):
             return False  # it has just unregistered, or will say itself that it drains
-        return event.info.id == pod.agent_id and (known is None or known.pod is None or known.pod is pod)
+        return occupant is None or occupant.origin == pod.origin  # another life there is over
 
     def _gone(self, event: Gone, now: float) -> None:
         record = self._fleet.agents.get(event.agent_id)
