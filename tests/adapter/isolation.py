@@ -12,12 +12,13 @@ from typing import Any
 
 from agent_adapter.agents.context import Context, Ports
 from agent_adapter.agents.worker_agent import WorkerAgent
-from agent_contract.tracing import TraceContext
+from agent_contract.tracing import Span, TraceContext
 from agent_contract.wire import Progress
 
 PATIENCE_SECONDS = 20
 HERE = Path(__file__).parent
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACED = Span(context=TraceContext(TRACEPARENT))
 
 
 @dataclass
@@ -46,7 +47,7 @@ class GivenTask:
         self.room.set()
         ports = Ports(report=self._report, call=calls, loop=asyncio.get_running_loop())
         deadline = datetime(2030, 1, 2, tzinfo=UTC)
-        self.context = Context(task_id, ports, deadline=deadline, trace=TraceContext(TRACEPARENT), streaming=True)
+        self.context = Context(task_id, ports, deadline=deadline, span=TRACED, streaming=True)
         self.running = asyncio.create_task(agent.run(agent.accept(parameters), self.context, self._emit))
 
     def cancel(self) -> None:

@@ -10,11 +10,12 @@ from agent_adapter import AgentError
 from agent_adapter.agents.context import Context, Ports
 from agent_adapter.http_client import HttpClient
 from agent_adapter.outgoing_calls import OutgoingCalls
-from agent_contract.tracing import TraceContext
+from agent_contract.tracing import Span, TraceContext
 
 from tests.adapter.upstream_service import Reply, says, serving
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACED = Span(context=TraceContext(TRACEPARENT))
 
 SENT = "the shared secret"
 
@@ -30,10 +31,8 @@ async def client() -> AsyncIterator[HttpClient]:
 def context(url: str | None, client: HttpClient, *, token: str = "", deadline_at: float | None = None) -> Context:
     """Give a task's context whose calls go to this manager."""
     calls = OutgoingCalls(url, client, agent_id="planner", token=token)
-    ports = Ports(
-        lambda _: None, calls.of_task("task-1", deadline_at, TraceContext(TRACEPARENT)), asyncio.get_running_loop()
-    )
-    return Context("task-1", ports, deadline=None, trace=TraceContext(TRACEPARENT), streaming=False)
+    ports = Ports(lambda _: None, calls.of_task("task-1", deadline_at, TRACED), asyncio.get_running_loop())
+    return Context("task-1", ports, deadline=None, span=TRACED, streaming=False)
 
 
 async def failure(reply: Reply, client: HttpClient) -> AgentError:

@@ -12,12 +12,13 @@ from agent_adapter.agents.upstream_agent import UpstreamAgent
 from agent_adapter.errors import Rejected
 from agent_adapter.http_client import HttpClient
 from agent_contract.problems import Problem
-from agent_contract.tracing import TraceContext
+from agent_contract.tracing import Span, TraceContext
 
 from tests.adapter.running_adapter import PATIENCE_SECONDS
 from tests.adapter.upstream_service import Reply, Upstream, says, serving, streams
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACED = Span(context=TraceContext(TRACEPARENT))
 
 
 class Told:
@@ -56,7 +57,7 @@ async def run(agent: UpstreamAgent, *, streaming: bool = False) -> tuple[Any, li
         chunks.append(json.loads(chunk))
 
     ports = Ports(report=lambda _: None, call=None, loop=asyncio.get_running_loop())  # type: ignore[arg-type]  # nobody calls
-    context = Context("t1", ports, deadline=None, trace=TraceContext(TRACEPARENT), streaming=streaming)
+    context = Context("t1", ports, deadline=None, span=TRACED, streaming=streaming)
     result = await agent.run({"a": 1}, context, emit)
     return (json.loads(result) if result else None), chunks
 

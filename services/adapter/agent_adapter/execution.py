@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 from agent_contract.problems import Problem, refusal
-from agent_contract.tracing import Span, TraceContext
+from agent_contract.tracing import Span
 from agent_contract.tracing.names import QUEUED_SECONDS
 from agent_contract.wire import Progress
 
@@ -28,7 +28,7 @@ _BEGAN: Final = frozenset(("agent-failed", "result-too-large"))
 
 log = structlog.stdlib.get_logger(__name__)
 
-CallerOf = Callable[[str, float | None, TraceContext], Caller]
+CallerOf = Callable[[str, float | None, Span], Caller]
 Invocation = Callable[[Span], Span]
 """Begins the span of the agent's code inside its request's."""
 
@@ -149,7 +149,7 @@ class Execution:
             return
         span = self._begin_invocation(task)
         structlog.contextvars.bind_contextvars(task_id=task.task_id, **span.ids)
-        context = self._context(task, span.context)
+        context = self._context(task, span)
         current = asyncio.current_task()
         timer = self._timer(task)
 
@@ -180,7 +180,7 @@ class Execution:
             span.set({QUEUED_SECONDS: round((task.started_at or task.created_at) - task.created_at, 6)})
         return span
 
-    def _context(self, task: Task, trace: TraceContext) -> Context:
+    def _context(self, task: Task, span: Span) -> Context:
         deadline = None
         if task.deadline_at is None and self._task_timeout_seconds is not None:
             task.deadline_at = (task.started_at or self._clock()) + self._task_timeout_seconds
@@ -191,8 +191,8 @@ class Execution:
         def report(progress: Progress) -> None:
             task.progress = progress
 
-        ports = Ports(report=report, call=self._caller_of(task.task_id, task.deadline_at, trace), loop=loop)
-        return Context(task.task_id, ports, deadline=deadline, trace=trace, streaming=task.emit is not None)
+        ports = Ports(report=report, call=self._caller_of(task.task_id, task.deadline_at, span), loop=loop)
+        return Context(task.task_id, ports, deadline=deadline, span=span, streaming=task.emit is not None)
 
     def _timer(self, task: Task) -> asyncio.TimerHandle | None:
         if self._task_timeout_seconds is None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from agent_contract.identity import is_agent_id
 from agent_contract.tokens import HEADER
-from agent_contract.tracing import TraceContext, current_context
+from agent_contract.tracing import Span, TraceContext, current_context
 
 from agent_adapter.errors import AgentError
 from agent_adapter.http_client import Answer, CallFailed, ConnectFailed, HttpClient
@@ -22,9 +22,9 @@ class OutgoingCalls:
         self._agent_id = agent_id
         self._token = token
 
-    def of_task(self, task_id: str, deadline_at: float | None, trace: TraceContext) -> "TaskCalls":
+    def of_task(self, task_id: str, deadline_at: float | None, span: Span) -> "TaskCalls":
         """Give the calls of one task: they say who called, carry its trace, and end with its deadline."""
-        return TaskCalls(self, task_id, deadline_at, trace)
+        return TaskCalls(self, task_id, deadline_at, span)
 
     def headers(self, task_id: str, trace: TraceContext, idempotency_key: str | None) -> dict[str, str]:
         """Give the headers of a call that a task makes."""
@@ -40,11 +40,11 @@ class OutgoingCalls:
 class TaskCalls:
     """The calls of one task."""
 
-    def __init__(self, calls: OutgoingCalls, task_id: str, deadline_at: float | None, trace: TraceContext) -> None:
+    def __init__(self, calls: OutgoingCalls, task_id: str, deadline_at: float | None, span: Span) -> None:
         self._calls = calls
         self._task_id = task_id
         self._deadline_at = deadline_at
-        self._trace = trace
+        self._span = span
 
     async def __call__(
         self,
@@ -60,7 +60,7 @@ class TaskCalls:
         if not is_agent_id(agent_id):
             raise AgentError("unknown-agent", f"{agent_id!r} is not an agent id", started=False)
         url = f"{self._calls.base}/{agent_id}/execute"
-        trace = current_context() or self._trace  # of a span that agent code began itself, if it did
+        trace = current_context() or self._span.context  # of a span that agent code began itself, if it did
         headers = self._calls.headers(self._task_id, trace, idempotency_key)
         body = msgspec.json.encode({"parameters": parameters})
         try:

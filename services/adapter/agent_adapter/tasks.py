@@ -71,11 +71,6 @@ class Task:
             await self.turn.wait()
 
     @property
-    def traceparent(self) -> str | None:
-        """The trace that it belongs to, as its caller or its own span says it; None where there is none."""
-        return self.span.context.traceparent
-
-    @property
     def state(self) -> TaskState:
         """The state as `GET /tasks/{taskId}` says it."""
         if self.outcome is not None:

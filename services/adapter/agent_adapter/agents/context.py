@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn, Protocol
 
-from agent_contract.tracing import NO_TRACE, TraceContext
+from agent_contract.tracing import UNTRACED, Span, TraceContext
 from agent_contract.wire import Progress
 
 from agent_adapter.errors import Rejected
@@ -35,21 +35,28 @@ class Context:
     """The second argument of an agent's function."""
 
     def __init__(
-        self, task_id: str, ports: Ports, *, deadline: datetime | None, trace: TraceContext = NO_TRACE, streaming: bool
+        self, task_id: str, ports: Ports, *, deadline: datetime | None, span: Span = UNTRACED, streaming: bool
     ) -> None:
         self.task_id = task_id
         self.deadline = deadline
         """When the task will be cut for taking too long (UTC), or None."""
-        self.traceparent = trace.traceparent
-        """The W3C trace context of the task, or None."""
-        self.trace = trace
-        """The same with `tracestate` and `baggage`."""
         self.logger = logging.getLogger("agent")
         self.cancelled = False
         """Becomes true when the task is cancelled or cut: code in a thread looks at it and returns."""
         self.streaming = streaming
         """Whether the caller reads chunks as they come."""
         self._ports = ports
+        self._span = span
+
+    @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context of the task, or None."""
+        return self._span.context.traceparent
+
+    @property
+    def trace(self) -> TraceContext:
+        """The same with `tracestate` and `baggage`."""
+        return self._span.context
 
     def report_progress(self, fraction: float | None = None, message: str | None = None) -> None:
         """Say how far the task is: a fraction from 0 to 1 (others are clipped), a text; from any thread."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from agent_contract.tracing import TraceContext, current_context
+from agent_contract.tracing import Span, TraceContext, current_context
 from agent_contract.wire import Progress
 from msgspec import Raw
 
@@ -36,7 +36,7 @@ class WorkerTask:
             asked.task_id,
             Ports(report=self._report, call=self._call, loop=loop),
             deadline=asked.deadline,
-            trace=TraceContext(asked.traceparent, asked.tracestate, asked.baggage),
+            span=Span(context=TraceContext(asked.traceparent, asked.tracestate, asked.baggage)),
             streaming=asked.streaming,
         )
 

@@ -59,7 +59,7 @@ class Metrics(Collector):
             return
         self._outcomes[outcome] += 1
         if task.started_at is not None:
-            trace_id = task.span.context.sampled_trace_id
+            trace_id = task.span.sampled_trace_id
             self._durations.observe(task.duration_seconds, trace_id)
             self._queue_durations.observe(task.started_at - task.created_at, trace_id)
 

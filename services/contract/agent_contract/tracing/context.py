@@ -74,6 +74,23 @@ class TraceContext(Struct, frozen=True):
 NO_TRACE: Final = TraceContext()
 
 
+def replaced(headers: list[tuple[bytes, bytes]], context: TraceContext) -> list[tuple[bytes, bytes]]:
+    """Give the headers with these three in the place of those that are among them."""
+    return [header for header in headers if header[0] not in TRACE_HEADERS] + context.headers
+
+
+def find_traceparent(headers: Headers) -> tuple[bytes | None, bool]:
+    """Give the `traceparent`, and whether one of the other two is there. The hot path: nothing else is read of them."""
+    found, others = None, False
+    for name, value in headers:
+        if name in TRACE_HEADERS:
+            if name != b"traceparent":
+                others = True
+            else:
+                found = value if found is None else b""  # two of them are none
+    return found, others
+
+
 def parse(traceparent: str) -> Parent | None:
     """Give a `traceparent` taken apart, or None for one to be ignored (W3C Trace Context, 2.2)."""
     match = _VERSION_0.fullmatch(traceparent) or _LATER_VERSIONS.fullmatch(traceparent)

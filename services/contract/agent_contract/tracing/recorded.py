@@ -6,14 +6,24 @@ from typing import Any, Final
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from agent_contract.tracing import names
-from agent_contract.tracing.context import Parent, TraceContext
+from agent_contract.tracing.context import Headers, Parent, TraceContext, replaced
 from agent_contract.tracing.spans import Attributes, Kind, Span
 
 _KINDS: Final = {Kind.INTERNAL: SpanKind.INTERNAL, Kind.SERVER: SpanKind.SERVER, Kind.CLIENT: SpanKind.CLIENT}
 _BAGGAGE: Final = W3CBaggagePropagator()
+_EMPTY: Final = Context()
 _AS_IT_CAME: Final = create_key("baggage-as-it-came")
 
 
@@ -35,9 +45,19 @@ class RecordedSpan(Span):
         """Its `trace_id` and `span_id`."""
         return _ids_of(self._span)
 
+    @property
+    def sampled_trace_id(self) -> str | None:
+        """The id of its trace, if it is sent."""
+        known = self._span.get_span_context()
+        return f"{known.trace_id:032x}" if known.trace_flags.sampled else None
+
+    def onward(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Give the headers of a call that is made inside it."""
+        return replaced(headers, self.context)
+
     def child(self, name: str, kind: Kind = Kind.INTERNAL, attributes: Attributes | None = None) -> Span:
         """Begin a span inside it."""
-        parent = trace.set_span_in_context(self._span, Context())
+        parent = trace.set_span_in_context(self._span, _EMPTY)
         span = self._tracer.start_span(name, parent, _KINDS[kind], attributes)
         return RecordedSpan(self._tracer, span, self.context.baggage)
 
@@ -64,13 +84,64 @@ class RecordedSpan(Span):
 
 
 class Unsampled(Span):
-    """A span that is not sampled: what agent code's own instrumentation begins inside it is not either."""
+    """A span that is not sampled: what agent code's own instrumentation begins inside it is not either.
 
-    __slots__ = ()
+    `made` is the `traceparent` that says so, in the place of the caller's; None where the caller's own does.
+    """
+
+    __slots__ = ("_has_others", "_made", "_trace_id")
+
+    def __init__(self, given: Headers, trace_id: str, made: str | None = None, *, has_others: bool = True) -> None:
+        self._given = given
+        self._context = None
+        self._trace_id = trace_id
+        self._made = made
+        self._has_others = has_others
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Its `trace_id`."""
+        return {"trace_id": self._trace_id}
+
+    @property
+    def sampled_trace_id(self) -> str | None:
+        """None: nobody keeps it."""
+        return None
+
+    def onward(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Give the headers of a call that is made inside it."""
+        if self._made is None:
+            return headers
+        if not self._has_others:
+            return [*headers, (b"traceparent", self._made.encode())]
+        return replaced(headers, self.context)
 
     def current(self) -> AbstractContextManager[Any]:
         """Make the decision the current one of OpenTelemetry."""
-        return CurrentSpan().continuing(self.context)
+        context = trace.set_span_in_context(_Unread(self), _EMPTY)
+        return _Attached(_with_baggage(context, self.context.baggage) if self._has_others else context)
+
+    def _read(self) -> TraceContext:
+        given = TraceContext.of(self._given)
+        if self._made is None:
+            return given
+        return TraceContext(self._made, None if given.parent is None else given.tracestate, given.baggage)
+
+
+class _Unread(NonRecordingSpan):
+    """What OpenTelemetry sees of a span that is not sampled: taken apart only if something asks."""
+
+    def __init__(self, span: Unsampled) -> None:
+        self._of = span
+        self._known: SpanContext | None = None
+
+    def get_span_context(self) -> SpanContext:
+        """Give its context."""
+        if self._known is None:
+            context = self._of.context
+            parent = context.parent
+            self._known = INVALID_SPAN_CONTEXT if parent is None else _remote(parent, context.tracestate)
+        return self._known
 
 
 class CurrentSpan:
@@ -98,9 +169,15 @@ class CurrentSpan:
 
 def remote(parent: Parent, tracestate: str | None) -> trace.Span:
     """Give the span of another process: it can be a parent."""
+    return NonRecordingSpan(_remote(parent, tracestate))
+
+
+def _remote(parent: Parent, tracestate: str | None) -> SpanContext:
     state = TraceState.from_header([tracestate]) if tracestate else TraceState.get_default()
     flags = TraceFlags(int(parent.flags, 16))
-    return NonRecordingSpan(SpanContext(int(parent.trace_id, 16), int(parent.span_id, 16), True, flags, state))
+    return SpanContext(
+        int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=flags, trace_state=state
+    )
 
 
 class _Attached:

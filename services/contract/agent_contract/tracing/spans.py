@@ -11,7 +11,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
-from agent_contract.tracing.context import NO_TRACE, TRACE_HEADERS, Headers, TraceContext
+from agent_contract.tracing.context import Headers, TraceContext
 
 Attributes = Mapping[str, str | int | float | bool]
 
@@ -29,7 +29,7 @@ class Kind(Enum):
 class Span:
     """A span that is not recorded. Every method of it costs next to nothing."""
 
-    __slots__ = ("_context", "_given", "_replaces")
+    __slots__ = ("_context", "_given")
 
     recording = False
     """Whether it is recorded: ask before attributes are put together."""
@@ -37,13 +37,12 @@ class Span:
     def __init__(self, given: Headers = (), context: TraceContext | None = None) -> None:
         self._given = given
         self._context = context
-        self._replaces = context is not None
 
     @property
     def context(self) -> TraceContext:
         """What is passed on from inside it."""
         if self._context is None:
-            self._context = TraceContext.of(self._given) if self._given else NO_TRACE
+            self._context = self._read()
         return self._context
 
     @property
@@ -52,11 +51,14 @@ class Span:
         parent = self.context.parent
         return {} if parent is None else {"trace_id": parent.trace_id}
 
+    @property
+    def sampled_trace_id(self) -> str | None:
+        """The id of its trace, if somebody keeps that: what a metric's exemplar may lead to."""
+        return self.context.sampled_trace_id
+
     def onward(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Give the headers of a call that is made inside it; the caller's own three are among those given."""
-        if not self._replaces:
-            return headers
-        return [header for header in headers if header[0] not in TRACE_HEADERS] + self.context.headers
+        return headers
 
     def child(self, name: str, kind: Kind = Kind.INTERNAL, attributes: Attributes | None = None) -> "Span":  # noqa: ARG002  # what recorded ones take
         """Begin a span inside it."""
@@ -74,6 +76,9 @@ class Span:
     def current(self) -> AbstractContextManager[Any]:
         """Make it the current one for the code of a `with` block, and for threads and tasks that begin there."""
         return _NOTHING
+
+    def _read(self) -> TraceContext:
+        return TraceContext.of(self._given)
 
 
 class Tracing:

@@ -47,7 +47,7 @@ async def execute(request: Raw) -> None:
         raise
     finally:
         known = agent_id if agent_id in manager.registry.agents else ""
-        manager.metrics.forwarded(known, code, manager.clock() - began_at, span.context.sampled_trace_id)
+        manager.metrics.forwarded(known, code, manager.clock() - began_at, span.sampled_trace_id)
         if code >= _FAILED and call is not None and (answer is None or answer.refusal is None):
             _log_failure(call, code, answer)
         if span.recording:
