@@ -16,7 +16,7 @@ from agentctl.rows import duration, progress, text
 from agentctl.tables import Table
 from agentctl.tasks import locate
 from agentctl.terminal import one_line, say
-from agentctl.views import Action, Agent, Blocker, Drain, Instance, ProblemState, Task, age_seconds, members, read
+from agentctl.views import Action, Agent, Blocker, Drain, Instance, Pod, ProblemState, Task, age_seconds, members, read
 from agentctl.watch import FLEET
 
 Field = tuple[str, object]
@@ -64,6 +64,10 @@ def _agent_fields(view: Agent) -> list[Field]:
         ("Description", view.description),
         ("State", state),
         ("Ready", f"{view.ready_instances or 0}/{desired}"),
+        (
+            "Workloads",
+            None if view.desired_instances is None else f"ask for {desired}, {len(view.instances)} are there",
+        ),
         ("Sources", ", ".join(view.sources)),
         ("Problem", _problem(view.problem)),
     ]
@@ -75,7 +79,8 @@ def _instance(view: Instance) -> list[str]:
         ("State", f"{view.state}{reachable}"),
         ("URL", view.service_url),
         ("Source", view.source),
-        ("Pod", view.pod and f"{view.pod.namespace}/{view.pod.name} on {view.pod.node}"),
+        ("Pod", view.pod and _pod(view.pod)),
+        ("Image", view.pod and view.pod.image),
         ("Version", f"{text(view.version)} (adapter {text(view.adapter_version)})"),
         ("Started", _time(view.started_at)),
         ("Last seen", _time(view.last_seen)),
@@ -85,6 +90,13 @@ def _instance(view: Instance) -> list[str]:
     ]
     drain = [] if view.drain is None else _drain(view.drain)
     return [one_line(view.instance_id), *_indented([*_fields(fields), *drain])]
+
+
+def _pod(view: Pod) -> str:
+    """Give a pod as `agents/planner-abc on node-1: Running, ready`, and the platform's word for how it is."""
+    where = f"{view.namespace}/{view.name}" + (f" on {view.node}" if view.node else " on no node yet")
+    ready = {True: ", ready", False: ", not ready", None: ""}[view.ready]
+    return f"{where}: {text(view.phase)}{ready}" + (f" ({view.reason})" if view.reason else "")
 
 
 def _drain(view: Drain) -> list[str]:

@@ -107,12 +107,13 @@ def _instance(one: InstanceOf) -> tuple[str, ...]:
         text(instance.version),
         duration(age_seconds(instance.started_at or instance.registered_at)),
         _problem(instance.problem),
+        text(instance.pod and instance.pod.name),
         text(instance.service_url),
         text(instance.source),
         duration(age_seconds(instance.last_seen)),
         text(instance.adapter_version),
-        text(instance.pod and instance.pod.name),
         text(instance.pod and instance.pod.node),
+        text(instance.pod and instance.pod.reason),
     )
 
 
@@ -163,8 +164,8 @@ AGENTS: Final = Kind(
     _agent,
 )
 INSTANCES: Final = Kind(
-    ("NAME", "AGENT", "STATE", "REACHABLE", "TASKS", "QUEUED", "RESTARTS", "VERSION", "AGE", "PROBLEM"),
-    ("URL", "SOURCE", "SEEN", "ADAPTER", "POD", "NODE"),
+    ("NAME", "AGENT", "STATE", "REACHABLE", "TASKS", "QUEUED", "RESTARTS", "VERSION", "AGE", "PROBLEM", "POD"),
+    ("URL", "SOURCE", "SEEN", "ADAPTER", "NODE", "REASON"),
     _instance,
 )
 TASKS: Final = Kind(

@@ -58,11 +58,17 @@ class Drain(View, frozen=True):
 
 
 class Pod(View, frozen=True):
-    """The pod of an instance."""
+    """The pod of an instance, or the one that is an instance as long as no process is known in it."""
 
     name: str | None = None
     namespace: str | None = None
     node: str | None = None
+    ip: str | None = None
+    image: str | None = None
+    phase: str | None = None
+    ready: bool | None = None
+    restarts: int | None = None
+    reason: str | None = None
 
 
 class Instance(View, frozen=True):
