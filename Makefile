@@ -82,7 +82,7 @@ schema: install ## write config/agents.config.schema.json from the structs
 
 CHART := deploy/helm/agent-orchestration
 DASHBOARDS = $(or $(wildcard deploy/dashboards/*.json),$(wildcard deploy/compose/grafana/dashboards/*.json))
-ALERTS = $(wildcard deploy/alerts/*.yaml)
+ALERTS = $(shell grep -ls '^groups:' deploy/alerts/*.yaml)
 
 chart: install ## write the chart's schema, README, dashboards and alerts from what they are made of
 	@$(BIN)/python -m deploy.helm.values_schema > $(CHART)/values.schema.json

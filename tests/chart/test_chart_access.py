@@ -123,12 +123,16 @@ def test_policies_choose_the_pods_that_they_are_for() -> None:
 
 
 def test_the_manager_is_open_to_everyone_unless_callers_are_named() -> None:
-    """Then its own adapters, the other managers and `helm test` may still come."""
+    """Then its own adapters, the other managers, `helm test` and agents of other charts may still come."""
     (rule,) = the(render("examples"), "NetworkPolicy", "agents-manager")["spec"]["ingress"]
     assert "from" not in rule
     full = the(render("full"), "NetworkPolicy", "fleet-manager")["spec"]
     (rule,) = full["ingress"]
-    named, release, prometheus = rule["from"]
+    named, release, *agents, prometheus = rule["from"]
+    assert [one["namespaceSelector"]["matchLabels"] for one in agents] == [
+        {"kubernetes.io/metadata.name": "fleet"},
+        {"kubernetes.io/metadata.name": "tenants"},
+    ]
     assert named == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "clients"}}}
     assert release["podSelector"]["matchLabels"] == {
         "app.kubernetes.io/name": "agent-orchestration",

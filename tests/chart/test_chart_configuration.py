@@ -14,7 +14,19 @@ from agent_manager import config as manager_config
 from agent_manager.config import ManagerSettings
 from agent_manager.credentials import Credentials
 
-from tests.chart.rendering import CI, ROOT, Object, adapter, containers, environment, notes, of_kind, render, the
+from tests.chart.rendering import (
+    CI,
+    ROOT,
+    Object,
+    adapter,
+    containers,
+    environment,
+    notes,
+    of_kind,
+    pod_spec,
+    render,
+    the,
+)
 
 FILE = "agents.config.json"
 
@@ -57,6 +69,15 @@ def test_an_adapter_runs_with_what_the_values_say_of_its_agent(tmp_path: Path) -
     assert (settings.host, settings.port) == ("0.0.0.0", 8100)
     assert settings.manager_url == "http://agents-managers:8080"
     assert settings.log_file == Path("/tmp/logs/executor.log")  # noqa: S108  # the pod's own /tmp
+
+
+def test_large_numbers_stay_whole() -> None:
+    """Helm holds numbers as floating point, and 1.048576e+07 is no number of bytes for the adapter."""
+    agents = {"planner": {"config": {"maxBodyBytes": 104857600}, "podSecurityContext": {"runAsUser": 1000650000}}}
+    objects = render(agents=agents)
+    (agent,) = parse(the(objects, "ConfigMap", "agents-planner")["data"][FILE].encode()).agents
+    assert agent.max_body_bytes == 104857600
+    assert pod_spec(the(objects, "Deployment", "agents-planner"))["securityContext"]["runAsUser"] == 1000650000
 
 
 def test_an_adapter_has_the_drain_that_all_share_where_its_agent_has_none(tmp_path: Path) -> None:
