@@ -27,3 +27,14 @@ async def told(rig: ManagerRig, adapter: FakeAdapter) -> None:
 def steps(view: Any) -> list[str]:
     """Give how far an action is with each instance."""
     return [step["state"] for step in view["instances"]]
+
+
+async def until_steps(rig: ManagerRig, ordered: httpx.Response, *states: str) -> Any:
+    """Wait until an action that goes on is that far with its instances; gives it."""
+    async with asyncio.timeout(5):
+        while True:
+            view = (await rig.client.get(ordered.headers["location"])).json()
+            if steps(view) == list(states):
+                assert view["state"] == "running"
+                return view
+            await rig.manager.registry.changed("echo", 0.05)
