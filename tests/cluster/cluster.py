@@ -88,7 +88,7 @@ class Namespace:
 
     def helm(self, verb: str, *arguments: str) -> str:
         """Run helm on the release of this namespace; gives what it printed."""
-        return run("helm", verb, RELEASE, *arguments, "--namespace", self.name).stdout
+        return run("helm", *verb.split(), RELEASE, *arguments, "--namespace", self.name).stdout
 
     def install(self, *arguments: str, values: Path = EXAMPLES) -> str:
         """Install the chart, or upgrade it, and wait until everything is ready; gives the notes."""
