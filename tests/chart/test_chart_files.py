@@ -38,8 +38,8 @@ def test_the_readme_is_made_of_the_comments_of_the_values() -> None:
 )
 def test_dashboards_and_alerts_are_those_of_compose(copy: str, sources: list[str]) -> None:
     """Nobody looks at other panels, or is woken by other rules, because it is Kubernetes."""
-    source = next((ROOT / path for path in sources if (ROOT / path).is_dir()), None)
-    assert contents(CHART / "files" / copy) == ({} if source is None else contents(source)), MADE_BY
+    found = [contents(ROOT / path) for path in sources]
+    assert contents(CHART / "files" / copy) == next(filter(None, found), {}), MADE_BY
 
 
 def test_every_value_of_the_chart_is_in_its_schema() -> None:
