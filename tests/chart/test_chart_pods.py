@@ -18,6 +18,8 @@ from tests.chart.rendering import (
 )
 
 LABEL = "agent-orchestration.dev/agent"
+EXTRA = ("agents-extra", "fleet-text", "echo-code")
+"""What ci/ has in `extraObjects`: rendered as it is."""
 AGENT: dict[str, Any] = {"config": {"entryPoint": "code:run"}}
 
 
@@ -80,7 +82,7 @@ def test_labels_tell_managers_agents_and_the_headless_service_apart() -> None:
 def test_every_object_has_the_standard_labels(ci: str) -> None:
     """`kubectl get all -l app.kubernetes.io/instance=...` shows the whole release."""
     for thing in render(ci):
-        if "-extra" in thing["metadata"]["name"] or "-text" in thing["metadata"]["name"]:
+        if thing["metadata"]["name"] in EXTRA:
             continue
         labels = thing["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == "agent-orchestration"
@@ -195,7 +197,7 @@ def test_a_budget_lets_one_pod_go_and_holds_no_node_up_for_a_paused_agent() -> N
 
 def test_the_foreign_agent_starts_before_the_adapter_and_ends_after_it() -> None:
     """A native sidecar is an init container that goes on; the adapter is the pod's one main container."""
-    spec = pod_spec(the(render("sidecar"), "Deployment", "agents-foreign"))
+    spec = pod_spec(the(render("sidecar"), "Deployment", "agents-echo"))
     assert [one["name"] for one in spec["containers"]] == ["adapter"]
     assert [one["restartPolicy"] for one in spec["initContainers"]] == ["Always"]
 
