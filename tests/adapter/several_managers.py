@@ -10,9 +10,11 @@ from agent_adapter import heartbeat
 from agent_contract.asgi import Receive, Scope, Send
 from agent_contract.serving import Server, listen
 
-from tests.adapter.fake_manager import FakeManager
+from tests.adapter.fake_manager import FakeManager, orders
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+INTERVAL_SECONDS = 0.15
+"""Between two beats: all three managers and the adapter share one event loop, which has other things to do."""
 URL = "http://managers.test:8080"
 
 
@@ -22,6 +24,7 @@ class Steered(FakeManager):
     def __init__(self, host: str) -> None:
         super().__init__()
         self.host = host
+        self.usual = orders(interval=INTERVAL_SECONDS)
         self.open = asyncio.Event()
         self.open.set()
         self.delay_seconds = 0.0
@@ -98,7 +101,7 @@ class Several:
     def __init__(self, managers: list[Steered], name: Name) -> None:
         self.managers = managers
         self.name = name
-        self.process = {"MANAGER_URL": URL, "HEARTBEAT_INTERVAL_SECONDS": "0.05"}
+        self.process = {"MANAGER_URL": URL, "HEARTBEAT_INTERVAL_SECONDS": str(INTERVAL_SECONDS)}
 
     async def all_told(self, route: str, **members: Any) -> None:
         """Return when each was told something of which these members hold."""
@@ -108,11 +111,11 @@ class Several:
 
 @asynccontextmanager
 async def several(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Several]:
-    """Run three managers at one port; their name is looked up twenty times a second."""
+    """Run three managers at one port; their name is looked up ten times a second."""
     managers, name = [Steered(host) for host in HOSTS], Name()
     monkeypatch.setattr(heartbeat, "resolve", name.resolve)
     for constant in ("_RESOLVE_SECONDS", "_RESOLVE_AWAY_SECONDS", "_RESOLVE_RETRY_SECONDS"):
-        monkeypatch.setattr(heartbeat, constant, 0.05)
+        monkeypatch.setattr(heartbeat, constant, 0.1)
     async with AsyncExitStack() as stack:
         for manager in managers:
             await manager.begin(managers[0].port)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from agent_adapter.manager_link import ManagerLink
 from agent_adapter.supervisor import Ending
 from agent_contract import __version__
 
@@ -166,22 +167,41 @@ async def test_it_comes_up_without_its_manager_and_finds_it_later(start: StartAd
         await back.told("heartbeat", lambda beat: beat["totals"]["succeeded"] == 1)
 
 
-async def test_a_manager_that_was_away_for_days_is_still_tried() -> None:
-    """The wait between two tries is bounded, however many there were (2 ** 2000 is no float)."""
-    from agent_adapter.manager_link import ManagerLink
-
-    link = ManagerLink(
+def unspoken(interval: float) -> ManagerLink:
+    """Give a link that has said nothing yet."""
+    return ManagerLink(
         "http://127.0.0.1:1",
         ("127.0.0.1", 1),
         None,  # type: ignore[arg-type]  # nothing is sent
         None,  # type: ignore[arg-type]  # never asked
         token="",
-        interval=0.01,
+        interval=interval,
         on_answer=lambda: None,
         on_orders=lambda _: None,
     )
+
+
+async def test_a_manager_that_was_away_for_days_is_still_tried() -> None:
+    """The wait between two tries is bounded, however many there were (2 ** 2000 is no float)."""
+    link = unspoken(interval=0.01)
     for attempt in (1, 20, 2000, 10**6):
         await asyncio.wait_for(link._pause(attempt), PATIENCE_SECONDS)
+
+
+async def test_a_manager_that_does_not_answer_is_asked_no_more_often_than_one_that_does() -> None:
+    """It has too much to do, or hangs; one that refuses connections may be coming up, and is tried again soon."""
+    link = unspoken(interval=5.0)
+    assert link._pause_seconds(1) <= 0.5
+    link._silent = True
+    for attempt in (1, 2, 100):
+        assert link._pause_seconds(attempt) + 2.0 >= 0.9 * 5.0  # it was waited for 2 s before
+        assert link._pause_seconds(attempt) <= 5.0
+
+
+async def test_beats_share_a_connection(begin: Begin) -> None:
+    """It outlives the pause between two of them, at the usual interval of 5 s."""
+    adapter = await begin()
+    assert adapter.instance._beats._idle_seconds > 2 * 5.0
 
 
 async def test_a_silent_manager_delays_the_start_by_a_second(start: StartAdapter) -> None:

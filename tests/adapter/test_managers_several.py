@@ -10,7 +10,7 @@ from agent_adapter.supervisor import Ending
 from tests.adapter.conftest import StartAdapter
 from tests.adapter.fake_manager import orders, problem
 from tests.adapter.sample_agents import Gate
-from tests.adapter.several_managers import Several, several
+from tests.adapter.several_managers import INTERVAL_SECONDS, Several, several
 
 
 @pytest.fixture
@@ -157,9 +157,9 @@ async def test_a_slow_manager_hears_all_of_it(start: StartAdapter, managers: Sev
     slow, quick, _ = managers.managers
     adapter = await start(process=managers.process)
     await managers.all_told("heartbeat", status="running")
-    slow.delay_seconds = 0.3
+    slow.delay_seconds = 0.4
     beats = quick.routes().count("heartbeat")
-    await quick.told("heartbeat", lambda _: quick.routes().count("heartbeat") >= beats + 4)
+    await quick.told("heartbeat", lambda _: quick.routes().count("heartbeat") >= beats + 3)
     adapter.lifecycle.act("stop")
     await adapter.ended()
     assert slow.routes()[-1] == "unregister"
@@ -207,11 +207,11 @@ async def test_what_is_sent_back_is_the_word_that_changed_last(start: StartAdapt
     await start(process=managers.process)
     await managers.all_told("heartbeat", status="running")
     for word in ("paused", "running"):
-        ordered.usual = orders(word)
+        ordered.usual = orders(word, INTERVAL_SECONDS)
         since = len(ordered.said)
-        await ordered.told("heartbeat", lambda _, at=since: len(ordered.said) > at + 2)  # type: ignore[misc]  # a default binds it
+        await ordered.told("heartbeat", lambda _, at=since: len(ordered.said) > at + 1)  # type: ignore[misc]  # a default binds it
         beats = len(quiet.said)
-        await quiet.told("heartbeat", lambda _, at=beats: len(quiet.said) > at + 2)  # type: ignore[misc]  # the same
+        await quiet.told("heartbeat", lambda _, at=beats: len(quiet.said) > at + 1)  # type: ignore[misc]  # the same
         restarted.answers("heartbeat", problem(404, "unknown-instance"))
         again = await restarted.told("register", since=len(restarted.said))
         assert again["desiredState"] == word

@@ -23,7 +23,7 @@ from agent_adapter.config import AdapterSettings
 from agent_adapter.drain import DrainLimits
 from agent_adapter.execution import Execution
 from agent_adapter.heartbeat import Managers
-from agent_adapter.http_client import HttpClient
+from agent_adapter.http_client import BEATS_IDLE_SECONDS, HttpClient
 from agent_adapter.identity import Identity
 from agent_adapter.lifecycle import Lifecycle
 from agent_adapter.metrics import Metrics
@@ -54,7 +54,7 @@ class Instance:
         agent = _agent(settings, self._agent_changed, metrics, tracing)
         token = settings.manager_tokens[0] if settings.manager_tokens else ""
         self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
-        self._beats = HttpClient(connections=_MANAGER_CONNECTIONS)
+        self._beats = HttpClient(connections=_MANAGER_CONNECTIONS, idle_seconds=BEATS_IDLE_SECONDS)
         calls = OutgoingCalls(settings.manager_url, self._calls, agent_id=settings.agent.id, token=token)
         execution = Execution(
             table,

@@ -20,6 +20,8 @@ import msgspec
 CONNECT_SECONDS: Final = 2.0
 _IDLE_SECONDS: Final = 2.0
 """Below the 5 s that servers keep a connection: a request sent as it is closed would be lost."""
+BEATS_IDLE_SECONDS: Final = 60.0
+"""For beats, which may be lost: a new connection for each of them would cost more than the beat does."""
 
 
 class CallFailed(Exception):  # noqa: N818  # what happened, as its kinds
@@ -61,8 +63,11 @@ class Answer:
 class HttpClient:
     """A keep-alive client that follows no redirect and no proxy of the environment."""
 
-    def __init__(self, *, connections: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *, connections: int, tls: ssl.SSLContext | None = None, idle_seconds: float = _IDLE_SECONDS
+    ) -> None:
         self._connections = connections
+        self._idle_seconds = idle_seconds
         self._tls = tls
         self._plain = self._made(verify=False)  # it speaks to http:// alone: the system's certificates cost 40 ms
         self._secure: httpx.AsyncClient | None = None
@@ -117,7 +122,7 @@ class HttpClient:
             headers={"accept-encoding": "identity"},  # bodies are relayed as they come, and a bomb is never unpacked
             trust_env=False,
             verify=verify,
-            limits=httpx.Limits(max_connections=self._connections, keepalive_expiry=_IDLE_SECONDS),
+            limits=httpx.Limits(max_connections=self._connections, keepalive_expiry=self._idle_seconds),
         )
 
 

@@ -93,6 +93,8 @@ class ManagerLink:
         """Whether a first registration was answered, or failed."""
         self.away = False
         """Whether the last attempt got no answer."""
+        self._silent = False
+        """Whether it was too long in coming."""
         self.refused = False
         """Whether nothing listens there."""
         self.acknowledged: State | None = None
@@ -166,6 +168,7 @@ class ManagerLink:
             return await (self._beat() if known else self._register(registration))
         except CallFailed as error:
             self.away, self.refused = True, isinstance(error, ConnectFailed) and error.refused
+            self._silent = isinstance(error.__cause__, TimeoutError)
             self._in_trouble(str(error))
         except Exception as error:  # a loop that died would leave the instance unknown for ever
             self._in_trouble(f"{type(error).__name__}: {error}")
@@ -239,7 +242,7 @@ class ManagerLink:
 
     async def _ask(self, route: str, message: msgspec.Struct) -> Answer:
         answer = await self._post(route, message, _ANSWER_SECONDS)
-        self.away = self.refused = False
+        self.away = self.refused = self._silent = False
         return answer
 
     async def _post(self, route: str, message: msgspec.Struct, seconds: float) -> Answer:
@@ -248,14 +251,23 @@ class ManagerLink:
         return await self._client.request("POST", url, headers=self._headers, body=body, timeout_seconds=seconds)
 
     async def _pause(self, attempt: int) -> None:
-        if attempt:
-            longest = min(self._interval, _FIRST_RETRY_SECONDS * 2 ** min(attempt, _MOST_DOUBLINGS))
-            seconds = random.uniform(min(0.05, longest), longest)  # noqa: S311  # jitter
-        else:
-            seconds = self._interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # jitter
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._pause_seconds(attempt)):
                 await self._wake.wait()
+
+    def _pause_seconds(self, attempt: int) -> float:
+        """Give how long to wait behind so many failures: not long for a manager that is coming up.
+
+        One that takes connections and does not answer has too much to do, or hangs: it is asked no more often than if
+        it answered.
+        """
+        usual = self._interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # jitter
+        if not attempt:
+            return usual
+        longest: float = min(self._interval, _FIRST_RETRY_SECONDS * 2 ** min(attempt, _MOST_DOUBLINGS))
+        if self._silent:
+            return max(longest, usual - _ANSWER_SECONDS)
+        return random.uniform(min(0.05, longest), longest)  # noqa: S311  # jitter
 
 
 def _facts(registration: Registration) -> tuple[str, Any]:

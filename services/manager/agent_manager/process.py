@@ -23,6 +23,8 @@ from agent_manager.signals import Signals
 
 _FAILED: Final = 1
 _USAGE: Final = 2
+_KEEP_ALIVE_SECONDS: Final = 5.0
+"""At least; and longer than the pause between two beats, so that each adapter's share a connection."""
 _LAST_SPANS_SECONDS: Final = 0.7
 """A collector that does not answer costs the last spans, not the exit."""
 
@@ -74,7 +76,8 @@ async def _live(
 
     member = await join(settings, sockets[0].getsockname()[1])
     parts = Parts(settings, credentials, member=member, tracing=tracing)
-    server = Server(application(parts.manager), sockets)
+    keep_alive_seconds = max(_KEEP_ALIVE_SECONDS, 2 * settings.heartbeat_interval_seconds)
+    server = Server(application(parts.manager), sockets, keep_alive_seconds=keep_alive_seconds)
     loop, ordered = asyncio.get_running_loop(), asyncio.Event()
     gc.freeze()  # what is there now stays: no collection looks through a hundred thousand objects of libraries again
     async with parts.running():
