@@ -20,7 +20,7 @@ EVENTS = "/apis/events.k8s.io/v1/namespaces/here/events"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/here/leases"
 DESIRED = "agent-orchestration.dev/desired-state"
 KEPT = "agent-orchestration.dev/replicas"
-HASTE = LeaseTiming(retry_seconds=0.05)
+HASTE = LeaseTiming(retry_seconds=0.05, request_seconds=1.0)
 """Looks often, and holds as long as in production: a test machine that stalls for a second loses no lease."""
 
 
