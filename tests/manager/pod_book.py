@@ -48,9 +48,12 @@ class PodBook:
         instance, reason = departure.instance, departure.reason
         silent = self.clock.now - instance.heard_at
         if reason == "withdrawn":
-            assert instance.pod is not None
-            assert instance.pod.uid in self.going
-            self.withdrawn[instance.instance_id] = instance.pod.uid
+            pod = instance.pod
+            assert pod is not None
+            if not pod.running and not pod.leaving and not instance.reachable and self.pods.get(pod.uid) == pod:
+                return  # nothing runs in it, and nobody answers
+            assert pod.uid in self.going
+            self.withdrawn[instance.instance_id] = pod.uid
         elif reason == "expired":
             assert silent >= TTL
             assert instance.pod is None or self.shares_its_place(instance)

@@ -101,6 +101,32 @@ def test_list_of_the_platform_takes_nothing_away(stage: PodStage) -> None:
     assert stage.registry.listed_at["kubernetes"] == stage.clock.now
 
 
+def test_process_is_over_when_nothing_runs_in_its_pod_and_nobody_answers(stage: PodStage) -> None:
+    """Its container waits for its next start: the pod is `starting`, and not what a dead process said last."""
+    stage.registry.probe_failed(stage["a1"], "refused", refused=True)
+    assert stage.ids() == ["a1"]
+    stage.pod("p1", IP, running=False, restarts=1)
+    assert (stage.ids(), stage.bare(), stage.agent("a").state) == ([], ["p1"], "starting")
+    assert stage.journal.messages[-1] == "a1 left: its process in pod a-p1 has ended"
+    stage.register("a2", url_in(IP))
+    assert (stage.pod_of("a2"), stage["a2"].restarts) == ("p1", 1)
+
+
+def test_process_is_not_over_by_one_word_alone(stage: PodStage) -> None:
+    """What the kubelet says of its container may be of the life before; then nobody answers there either."""
+    stage.pod("p1", IP, running=False)
+    assert stage["a1"].routable
+    stage.registry.probe_failed(stage["a1"], "refused", refused=True)
+    assert (stage.ids(), stage.bare()) == ([], ["p1"])
+
+
+def test_process_of_a_leaving_pod_is_there_until_the_pod_is_gone(stage: PodStage) -> None:
+    """Its last word may be on its way."""
+    stage.pod("p1", IP, leaving=True, running=False)
+    stage.registry.probe_failed(stage["a1"], "refused", refused=True)
+    assert stage.ids() == ["a1"]
+
+
 # --- leaving ----------------------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,15 @@ def has_rival(fleet: Fleet, instance: Instance) -> bool:
     return any(one.pod is None and one.agent_id == instance.agent_id for one in others)
 
 
+def has_ended(instance: Instance) -> bool:
+    """Tell whether a process is over though its pod goes on: nothing runs there, and nobody answers.
+
+    Either word alone may be old: the kubelet's of a container that was restarted, or a probe's.
+    """
+    pod = instance.pod
+    return pod is not None and not pod.running and not pod.leaving and not instance.reachable
+
+
 def has_port_of(pod: Pod, instance: Instance) -> bool:
     """Tell whether the instance is at the port where the pod's adapter should be."""
     return pod.origin is not None and pod.origin.port == instance.origin.port

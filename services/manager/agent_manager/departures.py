@@ -41,11 +41,12 @@ class Departure(Struct, frozen=True, kw_only=True):
         return "cut" if self.drain.cut_tasks else "clean"
 
 
-def leave_message(departure: Departure) -> str:
+def leave_message(departure: Departure, *, pod_is_there: bool) -> str:
     """Say why an instance left."""
     instance, why = departure.instance, _MESSAGES[departure.reason]
     if departure.reason == "withdrawn" and instance.pod is not None:
-        why = f"its pod {instance.pod.name} is gone"
+        pod = instance.pod.name
+        why = f"its process in pod {pod} has ended" if pod_is_there else f"its pod {pod} is gone"
     return f"{instance.instance_id} left: {why}"
 
 

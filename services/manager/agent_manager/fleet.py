@@ -110,6 +110,10 @@ class Fleet:
         self._look_if_empty(record, now)
         return process
 
+    def has_pod_of(self, instance: Instance) -> bool:
+        """Tell whether the pod of an instance, also of one that left, is still there."""
+        return instance.pod is not None and self.pods.get(instance.pod.uid) is not None
+
     def attach(self, instance: Instance, pod: Pod) -> None:
         """Note that this instance is the process in a pod without one."""
         self.pods.attach(instance, pod)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from agent_manager.attachments import has_rival
+from agent_manager.attachments import has_ended, has_rival
 from agent_manager.journal import Journal
 from agent_manager.records import Instance, Timing
 from agent_manager.roster import Roster
@@ -55,6 +55,9 @@ class Losses:
         if self._roster.mark(instance, "unreachable", detail):
             self._roster.note("verdict", instance, "unreachable", detail, level="warning")
             self._roster.lose(instance, now)
+            if has_ended(instance):
+                self._roster.drop(instance, "withdrawn", now)
+                return
             self._roster.publish(self._roster.fleet.agents[instance.agent_id], now)
 
     def _hold_lost(self, lost: list[Instance], now: float) -> None:

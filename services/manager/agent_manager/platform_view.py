@@ -8,6 +8,7 @@ from agent_contract.wire import DesiredState, ProblemState
 from msgspec.structs import replace
 
 from agent_manager import desired_states
+from agent_manager.attachments import has_ended
 from agent_manager.discovery.events import Denied, PodGone, PodSeen, WorkloadGone, WorkloadSeen
 from agent_manager.journal import Kind, Level
 from agent_manager.platform import Pod, Workload
@@ -55,6 +56,8 @@ class PlatformView:
         known = self._fleet.pods.process_in(pod.uid)
         if known is not None and before is not None and _has_moved(before, pod):
             self._drop(known, now)
+        elif known is not None and has_ended(known):
+            self._roster.drop(known, "withdrawn", now)
         process = self._fleet.pods.process_in(pod.uid) or self._roster.fill(pod, now)
         if process is not None and pod.leaving and process.platform_state is None:
             was, process.platform_state = process.state, "stopping"

@@ -155,7 +155,8 @@ class Roster:
             self.lose(instance, now)
         in_order = reason == "unregistered" or (reason == "withdrawn" and instance.platform_state is not None)
         instance.platform_state, instance.said_state = None, "stopped"
-        self.note("agent", instance, reason, leave_message(departure), level="info" if in_order else "warning")
+        message = leave_message(departure, pod_is_there=self.fleet.has_pod_of(instance))
+        self.note("agent", instance, reason, message, level="info" if in_order else "warning")
         if departure.outcome is not None:
             self.note("drain", instance, departure.outcome, drain_message(departure))
         for callback in tuple(self.departed):
