@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
+import structlog
 from agent_contract.wire import ProblemState
 
 from agent_manager.background import Background
@@ -27,6 +28,8 @@ from agent_manager.records import Source
 _WORKLOADS: Final[Mapping[str, WorkloadKind]] = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
 _AGAIN_SECONDS: Final = 1.0
 """How often pods are looked at that read otherwise with time."""
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class KubernetesDiscovery:
@@ -95,9 +98,12 @@ class KubernetesDiscovery:
 
     def _listed(self, collection: Collection, emit: Emit) -> None:
         """Say that everything was told, as soon as each reflector has listed, and whenever one lists again."""
+        first = bool(self._unlisted)
         self._unlisted.discard(collection)
         if not self._unlisted:
             emit(Listed(source=self.name, instance_ids=None))
+            if first:
+                log.info("cluster listed", namespaces=self._health.namespaces, pods=len(list(self._all_pods())))
 
     def _look_into_rights(self, emit: Emit, namespace: str) -> None:
         """Say when the manager may not see a namespace (any more), and when it may again."""
