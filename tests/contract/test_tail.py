@@ -1,6 +1,7 @@
 """The tail of a log file, and following it."""
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from agent_contract import tail
-from agent_contract.tail import MAX_LINE_BYTES, follow, read_tail
+from agent_contract.tail import GAP, MAX_LINE_BYTES, follow, read_tail
 
 
 @pytest.fixture
@@ -138,6 +139,56 @@ async def test_following_goes_over_a_rotation(log: Path) -> None:
         old.unlink()
         append(log, "4\n")
         assert await take(lines, 1) == ["4"]
+
+
+def rotate_numbered(path: Path, kept: int = 2) -> None:
+    """Move the file and those before it up by one, and drop the last, as the log's own handler does."""
+    for number in range(kept, 0, -1):
+        older = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        if older.exists():
+            older.replace(path.with_name(f"{path.name}.{number}"))
+
+
+async def test_a_reader_that_lags_two_rotations_behind_misses_nothing(log: Path) -> None:
+    """The file between is read too, by its new name."""
+    append(log, "1\n")
+    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:
+        assert await take(lines, 1) == ["1"]
+        append(log, "2\n")
+        rotate_numbered(log)
+        append(log, "3\n")
+        rotate_numbered(log)
+        append(log, "4\n")
+        assert await take(lines, 3) == ["2", "3", "4"]
+        append(log, "5\n")
+        assert await take(lines, 1) == ["5"]
+
+
+async def test_where_files_are_gone_a_line_says_so(log: Path) -> None:
+    """Four rotations behind: the oldest that is kept follows, and before it stands that something may be missing."""
+    append(log, "1\n")
+    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:
+        assert await take(lines, 1) == ["1"]
+        for number in range(2, 6):
+            rotate_numbered(log)
+            append(log, f"{number}\n")
+        mark, *rest = await take(lines, 4)
+        assert json.loads(mark)["message"] == GAP
+        assert rest == ["3", "4", "5"]
+
+
+async def test_files_from_before_are_not_read_again(log: Path) -> None:
+    """What was rotated away before the following began is older than what it reads, and stays unread."""
+    for number in (1, 2):
+        old = log.with_name(f"{log.name}.{number}")
+        append(old, "old\n")
+        os.utime(old, (1, 1))
+    append(log, "1\n")
+    async with aclosing(follow(log, 10, poll_seconds=0.001)) as lines:
+        assert await take(lines, 1) == ["1"]
+        old.with_name(log.name).unlink()  # noqa: ASYNC240  # a file of this test
+        append(log, "2\n")
+        assert await take(lines, 1) == ["2"]
 
 
 async def test_following_goes_over_a_truncation(log: Path) -> None:

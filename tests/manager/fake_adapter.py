@@ -88,6 +88,10 @@ class FakeAdapter:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
         self.log = [f'{{"timestamp":"2026-01-01T00:00:0{second}Z","message":"line {second}"}}' for second in range(3)]
+        self.log_problem: Problem | None = None
+        """What it answers to `/logs` in the place of lines."""
+        self.followed_enough = asyncio.Event()
+        """Set: it ends each stream of its log behind the lines that are there."""
         self.actions: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.drained: list[tuple[str, Any]] = []
@@ -181,7 +185,7 @@ class FakeAdapter:
             return
         try:
             if scope["path"] == "/logs" and query.get("follow") == "true":
-                await self._follow(send)
+                await self._follow(send, int(query.get("lines", "100")))
                 return
             status, answer = self._said(scope["method"], scope["path"], query, body)
         except Problem as problem:
@@ -189,12 +193,15 @@ class FakeAdapter:
         else:
             await send_answer(send, status, [JSON], msgspec.json.encode(answer))
 
-    async def _follow(self, send: Send) -> None:
+    async def _follow(self, send: Send, lines: int) -> None:
+        if self.log_problem is not None:
+            raise self.log_problem
         await send({"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)})
-        for line in self.log:
+        for line in self.log[-lines:]:
             piece = encode_event("line", msgspec.json.encode(line))
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await asyncio.Event().wait()
+        await self.followed_enough.wait()
+        await send({"type": "http.response.body", "body": b""})
 
     def _said(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
         if path.startswith("/tasks/"):
@@ -209,6 +216,8 @@ class FakeAdapter:
             "/logs": lambda: {"lines": self.log[-int(query.get("lines", "100")) :]},
             "/tasks": lambda: {"tasks": self._listed(query)},
         }
+        if path == "/logs" and self.log_problem is not None:
+            raise self.log_problem
         if path not in answers:
             raise Problem("not-found", f"there is no {path}")
         return 200, answers[path]()

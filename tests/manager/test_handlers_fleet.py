@@ -134,50 +134,6 @@ async def test_a_bad_patch_is_refused(rig: ManagerRig, body: Any) -> None:
     assert adapter.drained == []
 
 
-# --- logs ---
-
-
-async def test_lines_of_all_instances_are_merged_by_time(rig: ManagerRig) -> None:
-    """A line without a time stays with the one before it."""
-    adapters = [await rig.adapter() for _ in range(2)]
-    adapters[0].log = ['{"timestamp":"1","message":"a"}', "Traceback", '{"timestamp":"4","message":"b"}']
-    adapters[1].log = ['{"timestamp":"2","message":"c"}', '{"timestamp":"3","message":"d"}']
-    lines = (await rig.get(f"{ONE}/logs"))["lines"]
-    assert [line["line"] for line in lines] == [
-        adapters[0].log[0],
-        "Traceback",
-        *adapters[1].log,
-        adapters[0].log[2],
-    ]
-    assert lines[0]["instanceId"] == adapters[0].instance_id
-    (last,) = (await rig.get(f"{ONE}/logs", lines=1, instanceId=adapters[1].instance_id))["lines"]
-    assert last["line"] == adapters[1].log[1]
-
-
-async def test_an_instance_without_a_log_says_so(rig: ManagerRig) -> None:
-    """Beside the lines of the others; 503 when none has any."""
-    adapters = [await rig.adapter() for _ in range(2)]
-    await adapters[0].stop()
-    lines = (await rig.get(f"{ONE}/logs"))["lines"]
-    assert (lines[0]["instanceId"], lines[0]["error"]["code"]) == (adapters[0].instance_id, "unavailable")
-    assert len(lines) == 4
-    answer = await rig.client.get(f"{ONE}/logs", params={"instanceId": adapters[0].instance_id})
-    assert (answer.status_code, answer.json()["code"]) == (503, "logs-unavailable")
-
-
-async def test_new_lines_are_followed_also_of_newcomers(rig: ManagerRig) -> None:
-    """One stream for all instances, whoever comes."""
-    first = await rig.adapter()
-    async with rig.events(f"{ONE}/logs?follow=true&lines=3") as lines:
-        got = [await anext(lines) for _ in range(3)]
-        second = await rig.adapter()
-        got += [await anext(lines) for _ in range(3)]
-    decoded = [msgspec.json.decode(event.data) for event in got]
-    assert {event.event for event in got} == {"line"}
-    assert [line["line"] for line in decoded[:3]] == first.log
-    assert [line["instanceId"] for line in decoded] == [first.instance_id] * 3 + [second.instance_id] * 3
-
-
 # --- the rest of the fleet ---
 
 

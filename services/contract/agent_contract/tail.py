@@ -1,10 +1,14 @@
 """The end of a log file, and its new lines as they come, over rotation and truncation."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from io import FileIO
 from typing import Final
+
+import msgspec
 
 POLL_SECONDS: Final = 0.2
 """How often a followed file is looked at: a person sees no delay, and 100 followers cost 500 looks a second."""
@@ -14,6 +18,9 @@ MAX_LINE_BYTES: Final = 64 * 1024
 
 MAX_TAIL_BYTES: Final = 8 * 1024 * 1024
 """How far back a tail is looked for: 5,000 lines of 1.6 KiB."""
+
+GAP: Final = "log lines may be missing here"
+"""The message of the line that stands where a follower cannot tell what came between."""
 
 _BLOCK_BYTES: Final = 64 * 1024
 _TURN_BYTES: Final = 256 * 1024
@@ -39,9 +46,10 @@ async def follow(
 ) -> AsyncGenerator[str, None]:
     """Give the last `lines` lines of a file, then each new one once it is whole, until the reader closes this.
 
-    When another file takes the path (rotation), the old one is read to its end first; a file that shrank is read
-    again from its start. All of it runs on the event loop: a look is a stat and a bounded read, a few microseconds on
-    the volume that this process itself logs to, while the threads may all be held by agents.
+    When another file takes the path (rotation), the old one is read to its end first, then those that came between; a
+    line says so where one of these is gone already. A file that shrank is read again from its start. All of it runs on
+    the event loop: a look is a stat and a bounded read, a few microseconds on the volume that this process itself logs
+    to, while the threads may all be held by agents.
 
     Raises:
         OSError: the file cannot be read.
@@ -99,14 +107,35 @@ class _Followed:
         return not os.path.samestat(there, os.fstat(self._file.fileno()))
 
     def _go_on_with_successor(self) -> list[str]:
+        number, lost = self._successor()
         try:
-            successor = FileIO(self._path)
+            successor = FileIO(_rotated(self._path, number))
         except FileNotFoundError:
             return []
         self._file.close()
         self._file = successor
         cutter, self._cutter = self._cutter, _Cutter()
-        return cutter.end()
+        return [*cutter.end(), *([gap_line()] if lost else [])]
+
+    def _successor(self) -> tuple[int, bool]:
+        """Give the number of the file that follows ours (0: that at the path), and whether others came between.
+
+        Looked at in the order in which files move, so that one that moves meanwhile is met again.
+        """
+        own = os.fstat(self._file.fileno())
+        following: list[int] = []
+        for number in itertools.count():
+            try:
+                there = os.stat(_rotated(self._path, number))  # noqa: PTH116  # as above
+            except FileNotFoundError:
+                if number:
+                    break
+                continue
+            if os.path.samestat(there, own):
+                return max(number - 1, 0), False
+            if there.st_mtime_ns >= own.st_mtime_ns:  # an older one is left from before ours
+                following.append(number)
+        return (following[-1], len(following) > 1) if following else (0, False)
 
 
 class _Cutter:
@@ -134,6 +163,18 @@ class _Cutter:
     def end(self) -> list[str]:
         """Give the line that nobody will end any more, if there is one."""
         return self.feed(b"\n") if self._rest else []
+
+
+def gap_line(at: datetime | None = None) -> str:
+    """Give the line that stands where others may be missing; `at` is when the next one was written."""
+    time = (at or datetime.now(UTC)).astimezone(UTC)
+    members = {"timestamp": f"{time:%Y-%m-%dT%H:%M:%S.%fZ}", "level": "warning", "message": GAP, "logger": __name__}
+    return msgspec.json.encode(members).decode()
+
+
+def _rotated(path: str, number: int) -> str:
+    """Give the path that a log file has after so many rotations (logging.handlers.RotatingFileHandler)."""
+    return f"{path}.{number}" if number else path
 
 
 def _last_lines(file: FileIO, lines: int) -> tuple[list[bytes], bytes]:

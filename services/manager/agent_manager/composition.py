@@ -15,6 +15,7 @@ from agent_manager.actions import Actions
 from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
 from agent_manager.background import Background
+from agent_manager.cluster.pod_logs import PodLogs
 from agent_manager.cluster.watch_health import WatchHealth
 from agent_manager.config import ManagerSettings
 from agent_manager.console.feed import Feed
@@ -33,6 +34,7 @@ from agent_manager.idempotency import Keys
 from agent_manager.journal import Journal
 from agent_manager.listing import Listing
 from agent_manager.live import Live
+from agent_manager.log_sources import LogSources
 from agent_manager.login_attempts import LoginAttempts
 from agent_manager.logs import Logs
 from agent_manager.manager import Manager
@@ -107,7 +109,7 @@ class Parts:
         self._sweeper = Sweeper(registry, self.prober, self.background)
         self._member = member
         watched = () if member is None else settings.namespaces or (member.api.namespace,)
-        watches = WatchHealth(watched, wall=_wall)
+        watches = self.watches = WatchHealth(watched, wall=_wall)
         discovery = self._discovery = _discovery(settings, registry, instance_queries, self.background, member, watches)
         absences = Absences(registry, clock)
         live = Live(self.client, token, clock=clock)
@@ -158,7 +160,9 @@ class Parts:
             holder=HolderLink(leadership, self.client),
             queries=queries,
             drains=Drains(registry, queries, live, actions, absences, journal),
-            logs=Logs(registry, queries, live, self.client),
+            logs=Logs(
+                registry, queries, LogSources(live, self.client, None if member is None else PodLogs(member.api))
+            ),
             access=Access(credentials, sessions, metrics.refused_credentials),
             credentials=credentials,
             sessions=sessions,

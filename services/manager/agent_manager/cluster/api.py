@@ -33,6 +33,7 @@ _REFRESH_SECONDS: Final = 60.0
 """How often the credentials of a kubeconfig are looked at again; the service account's token likewise."""
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _ERRORS_FROM: Final = 400
+_TEXT: Final = "text/plain, application/json"
 
 
 class ApiFailed(Exception):  # noqa: N818  # the name says what happened
@@ -121,11 +122,12 @@ class ClusterApi:
         *,
         inactivity_seconds: float,
         on_open: Callable[[], None] = lambda: None,
+        text: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """Give each line of a stream as it comes, without its end; it ends when the API server ends it in order.
 
         Use it in `contextlib.aclosing`: its connection is closed with it. `on_open` is called when the API server has
-        agreed to it, which may be a minute before the first line.
+        agreed to it, which may be a minute before the first line. `text`: it is a log, whose last line may have no end.
 
         Raises:
             ApiFailed: the answer's status is 400 or above.
@@ -135,10 +137,11 @@ class ClusterApi:
         """
         with _translated(f"watch {path}"):
             async with asyncio.timeout(inactivity_seconds):
-                response = await self._send("GET", path, query, None, "application/json", inactivity_seconds)
+                accept = _TEXT if text else "application/json"
+                response = await self._send("GET", path, query, None, "application/json", inactivity_seconds, accept)
         try:
             with _translated(f"watch {path}"):
-                await _check(response)
+                await _check(response, text=text)
             on_open()
             rest = b""
             while True:
@@ -151,7 +154,9 @@ class ClusterApi:
                     break
                 if len(rest) > MAX_LINE_BYTES:
                     raise ApiUnreachable(f"cannot watch {path}: a line has over {MAX_LINE_BYTES} bytes")
-            if rest:
+            if rest and text:
+                yield rest
+            elif rest:
                 raise ApiUnreachable(f"cannot watch {path}: it ended within a line")
         finally:
             response.close()
@@ -168,12 +173,13 @@ class ClusterApi:
         body: bytes | None,
         content_type: str,
         silence_seconds: float | None,
+        accept: str = "application/json",
     ) -> Any:  # noqa: ANN401  # aiohttp's response: aiohttp is not imported here
         """Give the response when its head is there."""
         from aiohttp import ClientTimeout  # noqa: PLC0415  # heavy, as said above
 
         # identity: lists come from near, and inflating megabytes would hold up the event loop
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": content_type}
+        headers = {"Accept": accept, "Accept-Encoding": "identity", "Content-Type": content_type}
         content = None if body is None else msgspec.json.decode(body)  # the client writes it out itself
         prepared = await self._client.param_serialize(
             method, path, None, list(query.items()), headers, content, auth_settings=["BearerToken"]
@@ -249,10 +255,10 @@ def _translated(what: str, *, silent_seconds: float | None = None) -> Iterator[N
         raise ApiUnreachable(f"cannot {what}: {error or type(error).__name__}") from error
 
 
-async def _check(response: Any) -> None:  # noqa: ANN401  # aiohttp's response
-    """Raise ApiFailed for an error, ApiUnreachable for an answer that is not JSON."""
+async def _check(response: Any, *, text: bool = False) -> None:  # noqa: ANN401  # aiohttp's response
+    """Raise ApiFailed for an error, ApiUnreachable for an answer that is not JSON, where no text is wanted."""
     if response.status < _ERRORS_FROM:
-        if "json" not in response.content_type:
+        if not text and "json" not in response.content_type:
             raise ApiUnreachable(f"cannot use an answer of type {response.content_type}: something else answers there")
         return
     body = await _read(response, _MAX_ERROR_BYTES)

@@ -14,5 +14,5 @@ async def get_logs(request: AnyRequest, agent_id: FromPath[str]) -> Lines | Stre
     lines, instance_id = whole_number(query, "lines", 100, 1, 5000), text(query, "instanceId", 128)
     if not flag(query, "follow"):
         return await manager.logs.tail(agent_id, instance_id, lines)
-    manager.queries.instances(agent_id, instance_id)  # an unknown one is a 404, not an empty stream
+    manager.logs.places(agent_id, instance_id)  # an unknown one is a 404, not an empty stream
     return event_stream(request, manager.logs.follow(agent_id, instance_id, lines))
