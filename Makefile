@@ -10,7 +10,7 @@ MEMBERS := services/contract services/adapter services/manager
 MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-full up images test check format lock schema chart bench clean
+.PHONY: help install install-full up images test check format lock schema dashboards chart bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,8 +80,11 @@ format: install ## format the code
 schema: install ## write config/agents.config.schema.json from the structs
 	@$(BIN)/python -m agent_contract.schema > config/agents.config.schema.json
 
+dashboards: install ## write deploy/dashboards/*.json, which compose mounts and the chart copies (make chart)
+	@$(BIN)/python -m deploy.dashboards.generate
+
 CHART := deploy/helm/agent-orchestration
-DASHBOARDS = $(or $(wildcard deploy/dashboards/*.json),$(wildcard deploy/compose/grafana/dashboards/*.json))
+DASHBOARDS = $(wildcard deploy/dashboards/*.json)
 ALERTS = $(shell grep -ls '^groups:' deploy/alerts/*.yaml)
 
 chart: install ## write the chart's schema, README, dashboards and alerts from what they are made of
@@ -91,8 +94,9 @@ chart: install ## write the chart's schema, README, dashboards and alerts from w
 	@cp $(DASHBOARDS) $(CHART)/files/dashboards/
 	@$(if $(ALERTS),cp $(ALERTS) $(CHART)/files/alerts/)
 
-bench: install ## measure the hot paths beside something real
+bench: install ## measure the hot paths beside something real, and what metrics cost
 	@$(BIN)/python benchmarks/hot_paths.py
+	@$(BIN)/python -m benchmarks.metrics
 
 RESOLVE := pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
   --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \

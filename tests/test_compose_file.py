@@ -73,14 +73,19 @@ def test_the_example_of_settings_names_every_variable_with_its_default() -> None
     assert set(shown) == {"COMPOSE_PROFILES", "COMPOSE_FILE"}
 
 
-def test_no_dashboard_is_edited_where_it_would_be_lost() -> None:
-    """Grafana's provisioning and its dashboards name one data source, which is provisioned."""
+def test_dashboards_and_alerts_are_those_that_are_made_for_everyone() -> None:
+    """Grafana finds the dashboards where they are mounted, and they ask for the kind of source that is provisioned."""
     grafana = ROOT / "deploy" / "compose" / "grafana"
     (source,) = yaml.safe_load((grafana / "datasources.yaml").read_text())["datasources"]
     (provider,) = yaml.safe_load((grafana / "dashboards.yaml").read_text())["providers"]
-    mounted = {volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]}
-    assert provider["options"]["path"] in mounted
-    for path in (grafana / "dashboards").glob("*.json"):
-        dashboard = json.loads(path.read_text())
-        assert dashboard["editable"] is False
-        assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
+    mounted = dict(volume.split(":")[1::-1] for volume in SERVICES["grafana"]["volumes"])
+    assert mounted[provider["options"]["path"]] == "./deploy/dashboards"
+    for path in (ROOT / "deploy" / "dashboards").glob("*.json"):
+        chosen = [
+            one["query"] for one in json.loads(path.read_text())["templating"]["list"] if one["name"] == "datasource"
+        ]
+        assert chosen == [source["type"]]
+    prometheus = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus.yml").read_text())
+    mounted = dict(volume.split(":")[1::-1] for volume in SERVICES["prometheus"]["volumes"])
+    assert mounted["/etc/prometheus/alerts"] == "./deploy/alerts"
+    assert prometheus["rule_files"] == ["alerts/agents.yaml"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from agent_adapter.app import ROUTES as ADAPTER_ROUTES
 from agent_adapter.config import _SCALARS
+from agent_contract.adapter_families import ADAPTER_FAMILIES
 from agent_contract.config import Agent, Runtime
 from agent_contract.environment import SECRETS
 from agent_contract.problems import STATUS_OF
@@ -13,7 +14,12 @@ from agent_contract.schema import schema_text
 from agent_contract.variables import RUNTIME_VARIABLES
 from agent_manager.app import TABLE as MANAGER_ROUTES
 from agent_manager.handlers.routes import Route
+from agent_manager.metrics import Metrics
+from agent_manager.metrics.carried import REFUSALS
+from agent_manager.metrics.of_agents import FAMILIES as OF_AGENTS
 from msgspec.structs import fields
+
+from tests.manager.stage import Stage
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -70,6 +76,33 @@ def test_the_table_of_problems_has_every_code_with_its_status() -> None:
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| ([0-9, ]+) \|", page("errors.md"), re.MULTILINE))
     assert set(rows) == set(STATUS_OF)
     assert [code for code, status in STATUS_OF.items() if str(status) not in rows[code]] == []
+
+
+def documented_metrics() -> dict[str, str]:
+    """Give the kind of each metric in the tables, by its name."""
+    rows = re.findall(r"^\| `(agent_\w+)(?:\{[\w,]+\})?` \| (\w+) \|", page("metrics.md"), re.MULTILINE)
+    return dict(rows)
+
+
+def exposed_metrics() -> dict[str, str]:
+    """Give the kind of each metric that the code has."""
+    stage = Stage()
+    registry = Metrics(stage.registry, clock=stage.clock, wall=stage.wall).registry
+    kinds: dict[str, str] = {name: facts.kind for name, facts in ADAPTER_FAMILIES.items()}
+    kinds |= {f"agent_manager_{name}": kind for name, (kind, _) in OF_AGENTS.items()}
+    kinds |= {family.name: family.type for family in registry.collect()}
+    return {name + ("_total" if kind == "counter" else ""): kind for name, kind in kinds.items()}
+
+
+def test_every_metric_is_documented() -> None:
+    """A reader finds each family with its kind, and none that there is not."""
+    assert documented_metrics() == exposed_metrics()
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_every_reason_for_not_carrying_a_metric_is_documented(reason: str) -> None:
+    """Who sees the counter rise reads what to look for."""
+    assert f"| `{reason}` |" in page("metrics.md")
 
 
 def test_the_schema_file_equals_the_structs() -> None:
