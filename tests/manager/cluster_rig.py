@@ -129,11 +129,11 @@ class ClusterRig:
         stamp = {"deletionTimestamp": datetime.now(UTC).isoformat(), "deletionGracePeriodSeconds": 30}
         self.server.store.patch(PODS, name, {"metadata": stamp})
 
-    async def gone(self, name: str, *, said: bool = True) -> None:
+    async def gone(self, name: str, *, said: bool = True, cut: int = 0) -> None:
         """Let a pod be gone, after its adapter's last word to every manager; `said`: whether that came."""
         adapter = self._pods.pop(name, None)
         if adapter is not None:
-            drain = {"reason": "signal", "durationSeconds": 0.1, "finishedTasks": 3, "cutTasks": 0}
+            drain = {"reason": "signal", "durationSeconds": 0.1, "finishedTasks": 3, "cutTasks": cut}
             body = {"id": "echo", "instanceId": adapter.instance_id, "reason": "signal", "drain": drain}
             for rig in self.managers if said else ():
                 await rig.client.post("/api/agent-services/unregister", json=body)

@@ -89,31 +89,40 @@ class EventWriter:
 
     async def run(self) -> None:
         """Write what was put, for ever; what waits when this is cancelled has a second: it says what was not done."""
+        event: _Written | None = None
         try:
             while True:
-                await self._write(await self._queue.get())
+                event = await self._queue.get()
+                await self._write(event)
+                event = None
                 await asyncio.sleep(self._spacing_seconds)
         finally:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_SECONDS):
-                    while not self._queue.empty():
-                        await self._write(self._queue.get_nowait())
+                    await self._write_rest(event)
+
+    async def _write_rest(self, interrupted: _Written | None) -> None:
+        if interrupted is not None:
+            await self._write(interrupted)
+        while not self._queue.empty():
+            await self._write(self._queue.get_nowait())
 
     async def _write(self, event: _Written) -> None:
         path, body = f"/apis/events.k8s.io/v1/namespaces/{event.namespace}/events", msgspec.json.encode(event.body)
         for wait in (*self._waits, None):
             try:
                 await self._api.request("POST", path, body=body, timeout_seconds=_REQUEST_SECONDS)
+                break
             except (ApiFailed, ApiUnreachable) as error:
                 reason = (error.reason or str(error.status)) if isinstance(error, ApiFailed) else "unreachable"
+                if reason == "AlreadyExists":  # the try before arrived, and its answer did not
+                    break
                 self._note(event.namespace, reason, str(error))
                 if wait is None or not _may_pass(error):
                     self.failures[reason] += 1
                     return
                 await asyncio.sleep(wait)
-            else:
-                self._note(event.namespace, None)
-                return
+        self._note(event.namespace, None)
 
     def _note(self, namespace: str, trouble: str | None, detail: str = "") -> None:
         """Log what keeps a namespace's Events from being written when it begins or becomes another, and its end."""
