@@ -50,6 +50,10 @@ _AGENT: Final = ("unknown-agent",)
 _INSTANCE: Final = ("unknown-agent", "unknown-instance", "stale-instance")
 _TASK: Final = ("unknown-agent", "unknown-task", "unavailable")
 _STEERING: Final = (*_INSTANCE, "not-draining", "unavailable")
+_ORDERING: Final = (
+    *(*_INSTANCE, "not-supported", "autoscaled", "rbac-denied"),
+    *("unavailable", "no-leader", "outcome-unknown"),
+)
 _OUTCOMES: Final = (
     *("unknown-agent", "unavailable", "outcome-unknown", "paused", "stopping", "at-capacity", "starting"),
     *("bad-parameters", "key-in-use", "key-reused", "agent-failed", "agent-crashed", "agent-cancelled"),
@@ -92,8 +96,9 @@ TABLE: Final = (  # method, path, who, handler, what it does; then body, answer,
           gives=TaskView, status=202, problems=(*_TASK, "already-ended")),
     Route("GET", "/api/tasks", _VIEWER, tasks.list_all, "The tasks of all agents",
           gives=TaskListing, query=("agent", "state", "limit")),
-    Route("POST", f"{_ONE}/action", _OPERATOR, orders.order_action, "Pause, resume, stop or restart",
-          takes=AgentActionRequest, gives=Ordered, status=202, problems=(*_INSTANCE, "not-supported", "unavailable")),
+    Route("POST", f"{_ONE}/action", _OPERATOR, orders.order_action,
+          "Pause, resume, stop, start or restart: in place, or by the platform's own rollout",
+          takes=AgentActionRequest, gives=Ordered, status=202, problems=_ORDERING),
     Route("GET", f"{_ONE}/actions", _VIEWER, orders.list_actions, "An agent's actions of the last hour",
           gives=orders.ActionList, problems=_AGENT),
     Route("GET", f"{_ONE}/actions/{{action_id:str}}", _VIEWER, orders.get_action, "How far an action is",
