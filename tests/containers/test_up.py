@@ -11,12 +11,19 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.dashboards.show import asked
 from tests.containers.stack import ROOT, Stack
+from tests.system.fleet import free_port
 from tests.system.test_readme import CALLS, comparable
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
-DASHBOARDS = ROOT / "deploy" / "compose" / "grafana" / "dashboards"
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ONLY_IN_A_CLUSTER = "agent_manager_watch_"
+ALONE = """
+global: {scrape_interval: 2s}
+scrape_configs: [{job_name: agent-manager, static_configs: [{targets: ["manager:8080"]}]}]
+"""
 OURS = ["manager", "planner", "retriever", "executor"]
 
 
@@ -66,7 +73,7 @@ def test_prometheus_scrapes_the_manager_and_every_instance_that_it_lists(observe
     found: list[dict[str, Any]] = []
 
     def all_up() -> bool:
-        found[:] = _ask(observed, "targets", state="active")["activeTargets"]
+        found[:] = _ask(observed.prometheus_port, "targets", state="active")["activeTargets"]
         return len(found) == 5 and {target["health"] for target in found} == {"up"}
 
     _until(all_up)
@@ -74,27 +81,72 @@ def test_prometheus_scrapes_the_manager_and_every_instance_that_it_lists(observe
     assert agents == ["executor", "executor", "planner", "retriever"]
 
 
-@pytest.mark.parametrize("path", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: str(path.stem))
-def test_every_expression_of_a_dashboard_has_data(observed: Stack, path: Path) -> None:
-    """No panel is empty once there were calls."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{observed.port}", trust_env=False) as http:
-        body = {"parameters": {"steps": [{"calculate": "1 + 1"}]}}
-        assert http.post("/api/agent-services/executor/execute", json=body).status_code == 200
-    panels = json.loads(path.read_text())["panels"]
-    waiting = {target["expr"] for panel in panels for target in panel["targets"]}
-    assert waiting
+def test_prometheus_takes_the_alerts_and_the_pages(observed: Stack) -> None:
+    """By its own tools: each alert fires when it should and not when it should not, no metric is against the rules."""
 
-    def all_have_data() -> bool:
-        with httpx.Client(base_url=f"http://127.0.0.1:{observed.port}", trust_env=False) as http:
-            http.post("/api/agent-services/executor/execute", json=body)
-        for expression in list(waiting):
-            if _ask(observed, "query", query=expression)["result"]:
-                waiting.discard(expression)
-        return not waiting
+    def promtool(command: str) -> str:
+        return observed.run("exec", "-T", "prometheus", "sh", "-ec", command)
 
-    with contextlib.suppress(TimeoutError):
-        _until(all_have_data)
+    promtool("promtool check rules /etc/prometheus/alerts/agents.yaml")
+    promtool("promtool test rules /etc/prometheus/alerts/agents_test.yaml")
+    for page in ("manager:8080/metrics", "planner:8100/metrics", "manager:8080/metrics?scope=self"):
+        assert promtool(f"wget -qO- 'http://{page}' | promtool check metrics") == ""
+    groups = _ask(observed.prometheus_port, "rules")["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert rules
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+
+
+@pytest.fixture(scope="module")
+def alone(observed: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Give the port of a Prometheus that scrapes the manager alone, whose page has the series of all."""
+    configuration = tmp_path_factory.mktemp("alone") / "prometheus.yml"
+    configuration.write_text(ALONE)
+    configuration.parent.chmod(0o755)
+    port = free_port()
+    container = observed.docker.containers.run(
+        "prom/prometheus:v3",
+        ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"],
+        network=f"{observed.project}_default",
+        ports={"9090/tcp": ("127.0.0.1", port)},
+        volumes={str(configuration): {"bind": "/etc/prometheus/prometheus.yml", "mode": "ro"}},
+        detach=True,
+    )
+    try:
+        yield port
+    finally:
+        container.remove(force=True, v=True)
+
+
+def test_every_panel_has_data_whoever_is_scraped(observed: Stack, alone: int) -> None:
+    """Under load and over a restart: no expression of a dashboard is empty, in either way to scrape; exemplars too."""
+    waiting = {
+        (port, one.expression)
+        for one in asked()
+        for port in (observed.prometheus_port, alone)
+        if ONLY_IN_A_CLUSTER not in one.expression
+    }
+    assert len(waiting) > 100
+    agents = "/api/agent-services/executor"
+    with httpx.Client(base_url=f"http://127.0.0.1:{observed.port}", trust_env=False, timeout=30) as http:
+        assert http.post(f"{agents}/action", json={"action": "restart"}).status_code == 202
+
+        def all_have_data() -> bool:
+            for _ in range(5):
+                body = {"parameters": {"steps": [{"calculate": "1 + 1"}]}}
+                http.post(f"{agents}/execute", json=body, headers={"traceparent": TRACEPARENT})
+            http.post("/api/agent-services/nobody/execute", json={"parameters": {}})
+            for port, expression in list(waiting):
+                if _ask(port, "query", query=expression)["result"]:
+                    waiting.discard((port, expression))
+            return not waiting
+
+        with contextlib.suppress(TimeoutError):
+            _until(all_have_data)
     assert waiting == set()
+    for name in ("agent_task_duration_seconds_bucket", "agent_manager_forward_duration_seconds_bucket"):
+        (first, *_) = _ask(observed.prometheus_port, "query_exemplars", query=name, start="0", end="9999999999")
+        assert first["exemplars"][0]["labels"] == {"trace_id": TRACEPARENT.split("-")[1]}
 
 
 def test_a_closed_project_asks_who_calls(images: Any, tmp_path: Path) -> None:
@@ -124,8 +176,8 @@ def test_a_closed_project_asks_who_calls(images: Any, tmp_path: Path) -> None:
         assert b"401" in executor.exec_run(["python", "-c", direct]).output
 
 
-def _ask(stack: Stack, route: str, **query: str) -> Any:
-    url = f"http://127.0.0.1:{stack.prometheus_port}/api/v1/{route}"
+def _ask(port: int, route: str, **query: str) -> Any:
+    url = f"http://127.0.0.1:{port}/api/v1/{route}"
     return httpx.get(url, params=query, trust_env=False).json()["data"]
 
 
