@@ -8,6 +8,7 @@ import logging
 import logging.handlers
 import queue
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -22,13 +23,14 @@ _QUEUE_LINES: Final = 20_000
 """Lines that may wait to be written, some 10 MB; more are dropped and counted."""
 _FILE_BYTES: Final = 10 * 1024 * 1024
 _FILES: Final = 3
+_CLOSE_SECONDS: Final = 1.0
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 class LogOutput:
     """Where the log lines of this process go; `close` writes out what still waits."""
 
-    def __init__(self, handler: "_Enqueue", listener: logging.handlers.QueueListener) -> None:
+    def __init__(self, handler: "_Enqueue", listener: "_Listener") -> None:
         self._handler = handler
         self._listener = listener
 
@@ -38,9 +40,14 @@ class LogOutput:
         return self._handler.dropped
 
     def close(self) -> None:
-        """Write out what waits and end the writing thread; later lines are lost."""
+        """Write out what waits and end the writing thread; later lines are lost.
+
+        Those that nobody reads within a second are lost too: a reader that has stopped must not hold the exit.
+        """
         logging.getLogger().removeHandler(self._handler)
-        self._listener.stop()
+        ending = threading.Thread(target=self._listener.stop, daemon=True)
+        ending.start()
+        ending.join(_CLOSE_SECONDS)
 
 
 class _Enqueue(logging.handlers.QueueHandler):
@@ -67,6 +74,20 @@ class _Enqueue(logging.handlers.QueueHandler):
 
     def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         self.dropped += 1
+
+
+class _Listener(logging.handlers.QueueListener):
+    """Writes the lines; it ends behind the last one that had room in the queue."""
+
+    queue: "queue.Queue[logging.LogRecord | None]"
+
+    def enqueue_sentinel(self) -> None:
+        self.queue.put(None)  # the library's own sentinel; it waits for room, where the library's call would raise
+
+    def stop(self) -> None:
+        super().stop()
+        for handler in self.handlers:
+            handler.close()
 
 
 class _Readable(logging.StreamHandler[TextIO]):
@@ -119,7 +140,7 @@ def configure(
             )
         except OSError as error:
             trouble = error
-    listener = logging.handlers.QueueListener(handler.queue, *handlers)
+    listener = _Listener(handler.queue, *handlers)
     listener.start()
     logging.raiseExceptions = False  # a full disk costs its own lines, nothing else (stdout has them as well)
     root = logging.getLogger()
