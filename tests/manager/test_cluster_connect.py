@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
 from agent_contract.loading import ConfigurationError
 from agent_manager.cluster import api as edge
 from agent_manager.cluster.api import connect
+from kubernetes.aio.config import incluster_config
 
 from tests.manager.fake_api_server import FakeApiServer
 
@@ -55,3 +57,34 @@ async def test_the_token_of_a_plugin_is_fetched_again(
     await api.request("GET", PODS)
     await api.close()
     assert [request.headers["authorization"] for request in api_server.requests] == ["Bearer 1", "Bearer 2"]
+
+
+@pytest.fixture
+def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder that the kubelet mounts into a pod, of namespace `agents`."""
+    for name, text in (("token", "first"), ("namespace", "agents\n"), ("ca.crt", Path(certifi.where()).read_text())):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(edge, "_SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    return tmp_path
+
+
+async def test_inside_a_cluster_it_is_its_service_account(service_account: Path) -> None:
+    """The address comes from the environment, the namespace from the mount unless it was told; no kubeconfig counts."""
+    assert (service_account / "token").exists()
+    api = await connect()
+    assert (api.namespace, api._client.configuration.host) == ("agents", "https://[fd00::1]:443")
+    assert (await connect(namespace="told")).namespace == "told"
+
+
+async def test_the_service_accounts_token_is_read_again(service_account: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kubelet renews it within the hour, and an old one is refused."""
+    api = await connect()
+    settings = api._client.configuration
+    (service_account / "token").write_text("second")
+    assert (await settings.auth_settings())["BearerToken"]["value"] == "bearer first"
+    monkeypatch.setattr(edge, "_REFRESH_SECONDS", 0.0)
+    assert (await settings.auth_settings())["BearerToken"]["value"] == "bearer second"

@@ -14,7 +14,8 @@ The client is imported by `connect`, for it weighs 50 MB and takes a second: thi
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ MAX_LINE_BYTES: Final = 8 << 20
 """Of one event of a watch: an object has at most 1.5 MiB in etcd, and JSON may double and quote it."""
 _MAX_ERROR_BYTES: Final = 64 << 10
 _REFRESH_SECONDS: Final = 60.0
-"""How often the credentials of a kubeconfig are looked at again; the service account's token likewise."""
+"""How often the credentials are looked at again."""
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _ERRORS_FROM: Final = 400
 _TEXT: Final = "text/plain, application/json"
@@ -205,38 +206,42 @@ async def connect(*, namespace: str | None = None, kubeconfig: str | None = None
     settings.client_session_kwargs = {"trust_env": False}  # a proxy for the outside would see the cluster's tokens
     settings.connection_pool_maxsize = 0  # no limit: each watch holds one for minutes, and the hundredth must not wait
     settings.disable_strict_ssl_verification = True  # Python 3.13 refuses CAs that kubectl and kubeadm are content with
+    load_kube_config: Any = config.load_kube_config  # not annotated by the client, like the next
+    load_incluster_config: Any = partial(config.load_incluster_config, try_refresh_token=False)  # by the wall clock
     outside = "one was named"
     if kubeconfig is None:
         try:
-            load_incluster_config: Any = config.load_incluster_config  # not annotated by the client
             load_incluster_config(settings)
             own = namespace or (_SERVICE_ACCOUNT / "namespace").read_text().strip()
-            return ClusterApi(client.ApiClient(settings), own)
         except (config.ConfigException, OSError) as error:
             outside = str(error)
+        else:
+            settings.refresh_api_key_hook = _Refresh(load_incluster_config)
+            return ClusterApi(client.ApiClient(settings), own)
     try:
-        load_kube_config: Any = config.load_kube_config
         loader = await load_kube_config(kubeconfig, client_configuration=settings, persist_config=False)
         own = namespace or loader.current_context["context"].get("namespace") or "default"
     except Exception as error:  # the client's loader raises what its YAML, its files and its plugins do
         reason = f"cannot find a cluster: no service account ({outside}), no kubeconfig ({error})"
         raise ConfigurationError("runtime.discovery", reason) from error
-    settings.refresh_api_key_hook = _Refresh(loader)
+    settings.refresh_api_key_hook = _Refresh(loader.load_and_set)
     return ClusterApi(client.ApiClient(settings), own)
 
 
 class _Refresh:
-    """Looks at a kubeconfig's credentials again: tokens of plugins and files live minutes to hours."""
+    """Looks at the credentials again: tokens of service accounts, plugins and files live minutes to hours."""
 
-    def __init__(self, loader: Any) -> None:  # noqa: ANN401  # not annotated by the client
-        self._loader = loader
+    def __init__(self, load: Callable[[Any], Awaitable[None] | None]) -> None:
+        self._load = load
         self._at = time.monotonic()
 
-    async def __call__(self, settings: Any) -> None:  # noqa: ANN401  # as above
+    async def __call__(self, settings: Any) -> None:  # noqa: ANN401  # not annotated by the client
         """Read them again if it is time; the client calls this before each request."""
         if time.monotonic() - self._at >= _REFRESH_SECONDS:
             self._at = time.monotonic()
-            await self._loader.load_and_set(settings)
+            loading = self._load(settings)
+            if loading is not None:
+                await loading
 
 
 @contextlib.contextmanager

@@ -78,7 +78,8 @@ class Watch:
         self._health.restarts[self.namespace, why] += 1
         now = self._health.wall()
         if why != self._logged:
-            log.warning("watch ended", namespace=self.namespace, resource=self.plural, why=why, detail=detail)
+            say = log.info if why == "expired" else log.warning  # that one is mended at once, by a list
+            say("watch ended", namespace=self.namespace, resource=self.plural, why=why, detail=detail)
             self._logged, self._logged_return = why, False
         since = now if self.trouble is None or self.trouble.why != why else self.trouble.since
         self.stale_since = self.stale_since or now
