@@ -67,8 +67,8 @@ def test_a_rollout_is_a_restart_by_the_platform_that_is_followed(manager: FakeMa
     for line in (("rollout", "planner"), ("restart", "planner", "--strategy", "rollout", "--wait")):
         manager.on("GET", f"{PLANNER}/actions/a-1", action("running"), action("running"), action("succeeded"))
         run = invoke(*line, manager=manager.url)
-        assert (run.returncode, run.stdout) == (0, f"planner: {line[0]} done\n")
-        assert run.stderr == f"planner: {line[0]}: rollout-waits: it is paused: agentctl resume planner\n"
+        assert (run.returncode, run.stdout) == (0, "planner: rollout done\n")
+        assert run.stderr == "planner: rollout: rollout-waits: it is paused: agentctl resume planner\n"
         assert manager.last("POST").body == {"action": "restart", "strategy": "rollout"}
     assert invoke("rollout", "planner", "--no-wait", manager=manager.url).stdout.startswith("planner: rollout ordered")
 

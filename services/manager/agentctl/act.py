@@ -1,8 +1,10 @@
 """`agentctl pause|resume|stop|start|restart|rollout`: orders to an agent."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import click
+import msgspec
 
 from agentctl.arguments import AGENT_ID, DURATION
 from agentctl.client import Manager
@@ -21,6 +23,31 @@ _DEADLINE: Final = "How long work in hand may take to finish, per instance."
 _ROLLOUT: Final = "Replace the pods by the platform's own rollout instead."
 
 
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is to do; a `timeout` in seconds is the drain's where it drains, else that of the wait."""
+
+    action: str
+    instance_id: str | None = None
+    timeout: float | None = None
+    strategy: str | None = None
+
+    @property
+    def drains(self) -> bool:
+        """Whether work in hand has to finish for it."""
+        return self.action in _DRAINING
+
+    @property
+    def called(self) -> str:
+        """Give what people call it: `rollout` for a restart by the platform."""
+        return self.strategy or self.action
+
+    def body(self) -> dict[str, Any]:
+        """Give it as the manager reads it."""
+        seconds = self.timeout if self.drains else None
+        members = {"instanceId": self.instance_id, "timeoutSeconds": seconds, "strategy": self.strategy}
+        return {"action": self.action, **{name: value for name, value in members.items() if value is not None}}
+
+
 def _verb(action: str, summary: str) -> click.Command:
     """Make the command of one action."""
     meaning = _DEADLINE if action in _DRAINING else "How long --wait waits."
@@ -32,7 +59,7 @@ def _verb(action: str, summary: str) -> click.Command:
     @click.option("--timeout", type=DURATION, metavar="D", help=meaning)
     @talks_to_manager
     def run(manager: Manager, /, agent_id: str, *, wait: bool, **options: Any) -> None:  # noqa: ANN401  # click's
-        _order(manager, agent_id, action, wait=wait, **options)
+        give(manager, agent_id, Order(action=action, **options), wait=wait)
 
     if action == "restart":
         run.params.insert(1, click.Option(["--strategy"], type=click.Choice(["rollout"]), help=_ROLLOUT))
@@ -56,7 +83,7 @@ restart = _verb("restart", "Drain and replace the instances of agent ID, one aft
 def rollout(manager: Manager, agent_id: str, timeout: float | None, *, wait: bool) -> None:
     """Replace the pods of agent ID by the platform's own rollout: restart --strategy rollout --wait."""
     try:
-        _order(manager, agent_id, "restart", wait=wait, timeout=timeout, strategy="rollout", verb="rollout")
+        give(manager, agent_id, Order(action="restart", timeout=timeout, strategy="rollout"), wait=wait)
     except CommandFailed as failure:
         if failure.code != "not-supported":
             raise
@@ -64,23 +91,17 @@ def rollout(manager: Manager, agent_id: str, timeout: float | None, *, wait: boo
         raise CommandFailed(f"{failure}: {advice}", failure.exit_code, code=failure.code) from failure
 
 
-def _order(
-    manager: Manager,
-    agent_id: str,
-    action: str,
-    *,
-    wait: bool,
-    timeout: float | None,
-    instance_id: str | None = None,
-    strategy: str | None = None,
-    verb: str | None = None,
-) -> None:
-    drains = action in _DRAINING
-    members = {"instanceId": instance_id, "timeoutSeconds": timeout if drains else None, "strategy": strategy}
-    body = {"action": action, **{name: value for name, value in members.items() if value is not None}}
-    ordered = read(manager.send("POST", f"{FLEET}/{agent_id}/action", body=body).json(), Action)
+def give(manager: Manager, agent_id: str, order: Order, *, wait: bool, tell: Callable[[str], None] = say) -> None:
+    """Give an order and follow it to its end, or say under which id it goes on; `tell` writes the last line.
+
+    Raises:
+        CommandFailed: it was refused, or it failed.
+
+    """
+    ordered = read(manager.send("POST", f"{FLEET}/{agent_id}/action", body=order.body()).json(), Action)
     if wait:
-        follow_action(manager, agent_id, ordered, verb or action, None if drains else timeout)
+        limit = None if order.drains else order.timeout
+        follow_action(manager, agent_id, ordered, order.called, limit, tell)
         return
-    say(one_line(f"{agent_id}: {verb or action} ordered, action {ordered.action_id}"))
-    raise_errors(agent_id, verb or action, ordered.instances)
+    tell(one_line(f"{agent_id}: {order.called} ordered, action {ordered.action_id}"))
+    raise_errors(agent_id, order.called, ordered.instances)

@@ -32,13 +32,15 @@ _ADVICE: Final[Mapping[str, str]] = {
 
 
 class ProblemBody(msgspec.Struct, frozen=True, rename="camel"):
-    """The members of a problem that people are told (RFC 9457)."""
+    """The members of a problem (RFC 9457) that matter here: what people are told, and what became of the work."""
 
     code: str | None = None
     detail: str | None = None
     title: str | None = None
     field: str | None = None
     task_id: str | None = None
+    started: bool | None = None
+    outcome: str | None = None
 
 
 def failure_of(status: int, content: bytes, url: str) -> CommandFailed:
@@ -50,7 +52,8 @@ def failure_of(status: int, content: bytes, url: str) -> CommandFailed:
     if problem.code is None:
         return _foreign(status, url)
     exit_code = _EXIT_OF_CODE.get(problem.code) or _EXIT_OF_STATUS.get(status, Exit.FAILED)
-    return CommandFailed(describe(problem), exit_code, code=problem.code)
+    told = describe(problem)
+    return CommandFailed(told, exit_code, code=problem.code, started=problem.started, outcome=problem.outcome)
 
 
 def describe(problem: ProblemBody) -> str:

@@ -28,6 +28,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "rollout": ("agentctl.act:rollout", "replace an agent's pods by the platform's rollout, and follow it"),
     "drain": ("agentctl.steer:drain", "extend a drain, call it off, or cancel what holds it"),
     "wait": ("agentctl.wait:wait", "wait until an agent is in a state"),
+    "prove": ("agentctl.prove.command:prove", "tell whether work was lost, also by a restart under load"),
     "keys": ("agentctl.keys:keys", "make an API key"),
     "completion": ("agentctl.completion:completion", "print the shell's completion script"),
     "version": ("agentctl.cli:version", "print the version"),

@@ -20,12 +20,25 @@ class Exit(IntEnum):
 
 
 class CommandFailed(Exception):  # noqa: N818  # the sentence that a reader expects: the command failed
-    """A command that ends with a line on standard error and an exit code; `code` is the problem's, if one came."""
+    """A command that ends with a line on standard error and an exit code.
 
-    def __init__(self, message: str, exit_code: Exit = Exit.FAILED, *, code: str | None = None) -> None:
+    `code`, `started` (whether work began) and `outcome` (what became of it) are the problem's, if one came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        exit_code: Exit = Exit.FAILED,
+        *,
+        code: str | None = None,
+        started: bool | None = None,
+        outcome: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.exit_code = exit_code
         self.code = code
+        self.started = started
+        self.outcome = outcome
 
 
 class ManagerAway(CommandFailed):

@@ -1,7 +1,7 @@
 """Following an action to its end: a line for each step, and on a terminal what holds it up right now."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from agentctl.client import Manager
@@ -16,8 +16,17 @@ from agentctl.watch import FLEET, again
 _POLL_SECONDS: Final = 0.5
 
 
-def follow_action(manager: Manager, agent_id: str, ordered: Action, verb: str, limit: float | None) -> None:
+def follow_action(
+    manager: Manager,
+    agent_id: str,
+    ordered: Action,
+    verb: str,
+    limit: float | None,
+    tell: Callable[[str], None] = say,
+) -> None:
     """Tell what an action does until it ended; its own deadlines bound it where there is no limit in seconds.
+
+    `tell` writes that it is done.
 
     Raises:
         CommandFailed: it failed, the limit came first, or a manager that was restarted does not know it any more.
@@ -31,7 +40,7 @@ def follow_action(manager: Manager, agent_id: str, ordered: Action, verb: str, l
             if view.state != "running":
                 story.status.clear()
                 raise_errors(agent_id, verb, view.instances, failed=view.state == "failed")
-                say(f"{agent_id}: {verb} done")
+                tell(f"{agent_id}: {verb} done")
                 return
             if deadline is not None and time.monotonic() >= deadline:
                 steps = one_line(_open_steps(view))
