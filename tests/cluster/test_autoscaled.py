@@ -76,6 +76,7 @@ async def test_a_horizontal_autoscaler_leaves_a_stopped_workload_alone(
 
 async def test_a_workload_of_keda_is_stopped_through_keda(client: ManagerClient, release: Namespace) -> None:
     """KEDA would scale it up again: its own annotation holds it at 0 until the start takes it away."""
+    await in_thread(release.install, "--set", "rbac.keda=true")
     release.apply(SCALED_OBJECTS)
     await in_thread(run, "kubectl", "wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
     scaled = {

@@ -52,8 +52,9 @@ async def test_an_operator_sees_what_ails_a_pod(sick: str, client: ManagerClient
     assert code in table, table
     described = (await in_thread(run, *agentctl, "describe", "agent", sick)).stdout
     assert word in described, described
-    (instance,) = json.loads((await in_thread(run, *agentctl, "get", "instances", sick, "-o", "json")).stdout)[:1]
-    assert instance["pod"]["phase"] in ("Pending", "Running")
+    listed = json.loads((await in_thread(run, *agentctl, "get", "instances", "--agent", sick, "-o", "json")).stdout)
+    assert {one["pod"]["phase"] for one in listed} <= {"Pending", "Running"}
+    assert [one["problem"]["code"] for one in listed] == [code]
     called = await client.execute(sick)
     assert called.status_code == 503
 
