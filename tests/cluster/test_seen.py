@@ -52,7 +52,8 @@ async def test_an_operator_sees_what_ails_a_pod(sick: str, client: ManagerClient
     assert code in table, table
     described = (await in_thread(run, *agentctl, "describe", "agent", sick)).stdout
     assert word in described, described
-    listed = json.loads((await in_thread(run, *agentctl, "get", "instances", "--agent", sick, "-o", "json")).stdout)
+    said = (await in_thread(run, *agentctl, "get", "instances", "--agent", sick, "-o", "json")).stdout
+    listed = json.loads(said)["instances"]
     assert {one["pod"]["phase"] for one in listed} <= {"Pending", "Running"}
     assert [one["problem"]["code"] for one in listed] == [code]
     called = await client.execute(sick)
