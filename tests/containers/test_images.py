@@ -25,7 +25,7 @@ def run(engine: Any, image: str, *command: str) -> str:
     return printed.decode()
 
 
-@pytest.mark.parametrize(("image", "megabytes"), [("agent-adapter:dev", 60), ("agent-manager:dev", 160)])
+@pytest.mark.parametrize(("image", "megabytes"), [("agent-adapter:dev", 70), ("agent-manager:dev", 160)])
 def test_an_image_is_small_on_top_of_the_base(images: Any, image: str, megabytes: int) -> None:
     """What is pulled where the base is there already."""
     size = images.images.get(image).attrs["Size"] - images.images.get(BASE).attrs["Size"]
@@ -66,9 +66,9 @@ def test_an_image_says_what_it_is(images: Any, image: str) -> None:
 @pytest.mark.parametrize(
     ("image", "modules"),
     [
-        ("agent-adapter:dev", "agent_adapter.process, agent_adapter.app"),
+        ("agent-adapter:dev", "agent_adapter.process, agent_adapter.app, agent_contract.tracing.sdk"),
         ("agent-examples:dev", "agent_adapter.process, agents.planner, agents.executor, agents.retriever"),
-        ("agent-manager:dev", "agent_manager.process, agentctl.cli"),
+        ("agent-manager:dev", "agent_manager.process, agentctl.cli, agent_contract.tracing.sdk"),
     ],
 )
 def test_everything_that_is_imported_is_compiled(images: Any, image: str, modules: str) -> None:

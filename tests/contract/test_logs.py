@@ -121,6 +121,10 @@ class InASpan:
         """Do nothing."""
         return nullcontext()
 
+    def unobserved(self) -> AbstractContextManager[Any]:
+        """Do nothing."""
+        return nullcontext()
+
 
 def test_a_line_carries_the_span_in_which_it_was_written(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over what its task has bound, under what the line says itself."""

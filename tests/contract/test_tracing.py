@@ -8,7 +8,7 @@ from agent_contract.tracing import Span, Tracing
 from agent_contract.tracing.recorded import CurrentSpan
 from agent_contract.tracing.sdk import ChosenIds, RecordingTracing
 from opentelemetry import baggage
-from opentelemetry.context import attach, detach
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, get_value
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -132,6 +132,13 @@ def test_baggage_goes_on_as_it_came_unless_agent_code_changes_it() -> None:
     assert "more=1" in changed
     assert "who=me" in changed
     detach(tokens[0])  # type: ignore[arg-type]  # what attach gave
+
+
+def test_what_is_unobserved_is_hidden_from_instrumentation() -> None:
+    """By the key that OpenTelemetry's own exporters use: what agent code has instrumented looks for it."""
+    with CurrentSpan().unobserved():
+        assert get_value(_SUPPRESS_INSTRUMENTATION_KEY) is True
+    assert get_value(_SUPPRESS_INSTRUMENTATION_KEY) is None
 
 
 def test_a_span_that_has_ended_takes_nothing_more() -> None:

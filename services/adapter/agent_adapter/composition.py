@@ -54,7 +54,7 @@ class Instance:
         agent = _agent(settings, self._agent_changed, metrics, tracing)
         token = settings.manager_tokens[0] if settings.manager_tokens else ""
         self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
-        self._beats = HttpClient(connections=_MANAGER_CONNECTIONS, idle_seconds=BEATS_IDLE_SECONDS)
+        self._beats = HttpClient(connections=_MANAGER_CONNECTIONS, idle_seconds=BEATS_IDLE_SECONDS, observed=False)
         calls = OutgoingCalls(settings.manager_url, self._calls, agent_id=settings.agent.id, token=token)
         execution = Execution(
             table,

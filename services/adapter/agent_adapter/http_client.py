@@ -7,6 +7,7 @@ CallFailed
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+from agent_contract.tracing import unobserved
 
 CONNECT_SECONDS: Final = 2.0
 _IDLE_SECONDS: Final = 2.0
@@ -61,12 +63,21 @@ class Answer:
 
 
 class HttpClient:
-    """A keep-alive client that follows no redirect and no proxy of the environment."""
+    """A keep-alive client that follows no redirect and no proxy of the environment.
+
+    One that is not `observed` is in no trace: agent code in this process may have instrumented the library below.
+    """
 
     def __init__(
-        self, *, connections: int, tls: ssl.SSLContext | None = None, idle_seconds: float = _IDLE_SECONDS
+        self,
+        *,
+        connections: int,
+        tls: ssl.SSLContext | None = None,
+        idle_seconds: float = _IDLE_SECONDS,
+        observed: bool = True,
     ) -> None:
         self._connections = connections
+        self._observed = observed
         self._idle_seconds = idle_seconds
         self._tls = tls
         self._plain = self._made(verify=False)  # it speaks to http:// alone: the system's certificates cost 40 ms
@@ -93,11 +104,13 @@ class HttpClient:
         timeout = httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS, pool=None)
         host = {"host": headers["host"]} if "host" in headers else {}
         extensions = {"sni_hostname": urlsplit(f"//{host['host']}").hostname} if host else {}
+        seen = contextlib.nullcontext() if self._observed else unobserved()
         try:
-            async with self._client(url).stream(
-                method, url, headers=dict(headers), content=body, timeout=timeout, extensions=extensions
-            ) as response:
-                yield OpenAnswer(response)
+            with seen:
+                async with self._client(url).stream(
+                    method, url, headers=dict(headers), content=body, timeout=timeout, extensions=extensions
+                ) as response:
+                    yield OpenAnswer(response)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             refused = any(isinstance(each, ConnectionRefusedError) for each in _causes(error))
             raise ConnectFailed(f"cannot connect to {url}: {_cause(error)}", refused=refused) from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _COLOURS: Final = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
-_LEFT_OUT: Final = frozenset({"timestamp", "level", "message", "agent", "instance_id", "logger"})
+_LEFT_OUT: Final = frozenset({"timestamp", "level", "message", "agent", "instance_id", "logger", "span_id"})
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 

@@ -3,7 +3,7 @@
 Nothing here imports OpenTelemetry before `load` finds it configured: see `loading`.
 """
 
-from agent_contract.tracing.ambient import continuing, current_context
+from agent_contract.tracing.ambient import continuing, current_context, unobserved
 from agent_contract.tracing.context import NO_TRACE, TraceContext
 from agent_contract.tracing.loading import load
 from agent_contract.tracing.spans import OFF, UNTRACED, Kind, Span, Tracing
@@ -19,4 +19,5 @@ __all__ = [
     "continuing",
     "current_context",
     "load",
+    "unobserved",
 ]

@@ -22,6 +22,9 @@ class Source(Protocol):
     def continuing(self, context: TraceContext) -> AbstractContextManager[Any]:
         """Make another process's span the current one."""
 
+    def unobserved(self) -> AbstractContextManager[Any]:
+        """Tell instrumentation to look away."""
+
 
 _sources: list[Source] = []
 
@@ -44,3 +47,8 @@ def current_context() -> TraceContext | None:
 def continuing(context: TraceContext) -> AbstractContextManager[Any]:
     """Make the span of another process the current one for a `with` block, if it sent one."""
     return _sources[0].continuing(context) if _sources else contextlib.nullcontext()
+
+
+def unobserved() -> AbstractContextManager[Any]:
+    """Keep what a `with` block does out of traces, also where agent code has instrumented the library that does it."""
+    return _sources[0].unobserved() if _sources else contextlib.nullcontext()

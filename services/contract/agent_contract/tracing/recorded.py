@@ -5,7 +5,16 @@ from typing import Any, Final
 
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
+from opentelemetry.context import (
+    _SUPPRESS_INSTRUMENTATION_KEY,
+    Context,
+    attach,
+    create_key,
+    detach,
+    get_current,
+    get_value,
+    set_value,
+)
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     NonRecordingSpan,
@@ -165,6 +174,10 @@ class CurrentSpan:
             return _Attached(get_current())
         span = remote(parent, context.tracestate)
         return _Attached(_with_baggage(trace.set_span_in_context(span), context.baggage))
+
+    def unobserved(self) -> AbstractContextManager[Any]:
+        """Tell instrumentation to look away."""
+        return _Attached(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
 
 
 def remote(parent: Parent, tracestate: str | None) -> trace.Span:
