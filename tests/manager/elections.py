@@ -25,6 +25,7 @@ class Candidate:
         self.clock = Clock()
         self.losses = 0
         self.leaving = asyncio.Event()
+        self.gives_back = asyncio.Event()
         self.wall_offset = timedelta()
         self.elector = LeaseElector(
             api, identity=name, address=address, clock=self.clock, wall=self._wall, timing=HASTE
@@ -47,6 +48,12 @@ class Candidate:
         assert self._task is not None
         await self._task
 
+    async def leave_idle(self) -> None:
+        """Let it leave, and cancel it while it gives the lease back: an idle process exits at once."""
+        self.leaving.set()
+        await self.gives_back.wait()
+        await self.cancel()
+
     async def cancel(self) -> None:
         """Cancel it, as the end of a process does."""
         if self._task is not None:
@@ -60,6 +67,8 @@ class Candidate:
     def _lost(self) -> None:
         assert not self.leads
         self.losses += 1
+        if self.leaving.is_set():
+            self.gives_back.set()
 
 
 class Election:

@@ -45,7 +45,7 @@ async def test_the_next_waits_and_knows_who_acts(election: Election) -> None:
         assert first.losses == second.losses == 0
 
 
-@pytest.mark.parametrize("how", ["leave", "cancel"])
+@pytest.mark.parametrize("how", ["leave", "cancel", "leave_idle"])
 async def test_one_that_leaves_gives_it_back(election: Election, how: str) -> None:
     """The next one takes it when it looks, not when it would have run out; the change of hands is counted."""
     async with election.candidate("one") as one:

@@ -102,7 +102,12 @@ class LeaseElector:
                     async with asyncio.timeout(self._pause()):
                         await leaving.wait()
         finally:
-            await self._give_back()
+            giving_back = asyncio.create_task(self._give_back())  # bounded by itself
+            try:
+                await asyncio.shield(giving_back)
+            except asyncio.CancelledError:  # an idle manager exits the moment that it leaves: this it waits for
+                await giving_back
+                raise
 
     async def _look(self) -> None:
         self._lose_if_late()  # this process was suspended: what it was about to do is not done
