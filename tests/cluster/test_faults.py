@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,7 +18,7 @@ Fault = Callable[[str], None]
 
 
 @pytest.fixture
-def part() -> Fault:
+def part() -> Iterator[Fault]:
     """Give what kills and starts the API server; where the cluster has no such command, these stories are skipped."""
     command = os.environ.get(FAULTS)
     if not command and os.environ.get("CI"):
@@ -27,8 +28,18 @@ def part() -> Fault:
 
     def do(verb: str) -> None:
         run(*shlex.split(command), verb, "kube-apiserver")
+        give_up = time.monotonic() + 60
+        while answers() is (verb == "kill"):
+            assert time.monotonic() < give_up, f"the API server did not {verb} within a minute"
 
-    return do
+    yield do
+    if not answers():
+        do("start")
+
+
+def answers() -> bool:
+    """Tell whether the API server is ready to serve."""
+    return run("kubectl", "get", "--raw", "/readyz", "--request-timeout", "5s", check=False).returncode == 0
 
 
 async def test_calls_go_on_while_the_api_server_is_away(client: ManagerClient, release: Namespace, part: Fault) -> None:
