@@ -48,12 +48,6 @@ class Candidate:
         assert self._task is not None
         await self._task
 
-    async def leave_idle(self) -> None:
-        """Let it leave, and cancel it while it gives the lease back: an idle process exits at once."""
-        self.leaving.set()
-        await self.gives_back.wait()
-        await self.cancel()
-
     async def cancel(self) -> None:
         """Cancel it, as the end of a process does."""
         if self._task is not None:

@@ -1,10 +1,13 @@
 """Which manager acts: at most one, and soon another when it is gone."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_manager.agent_client import Origin
+from agent_manager.cluster.api import ClusterApi
 
 from tests.manager.elections import LEASES, Election
 from tests.manager.fake_api_server import FakeApiServer, Reply, Request, Silence, failure
@@ -45,7 +48,7 @@ async def test_the_next_waits_and_knows_who_acts(election: Election) -> None:
         assert first.losses == second.losses == 0
 
 
-@pytest.mark.parametrize("how", ["leave", "cancel", "leave_idle"])
+@pytest.mark.parametrize("how", ["leave", "cancel"])
 async def test_one_that_leaves_gives_it_back(election: Election, how: str) -> None:
     """The next one takes it when it looks, not when it would have run out; the change of hands is counted."""
     async with election.candidate("one") as one:
@@ -60,6 +63,25 @@ async def test_one_that_leaves_gives_it_back(election: Election, how: str) -> No
             assert election.lease["metadata"]["annotations"] == {
                 "agent-orchestration.dev/address": "http://10.0.0.2:8080"
             }
+
+
+async def test_one_that_exits_while_it_gives_it_back_finishes_that(
+    election: Election, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle manager exits the moment that it leaves: before the request is on its way."""
+    send = ClusterApi._send
+
+    async def send_slowly(*arguments: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return await send(*arguments)
+
+    async with election.candidate("one") as one:
+        await election.server.until(lambda: one.leads)
+        monkeypatch.setattr(ClusterApi, "_send", send_slowly)
+        one.leaving.set()
+        await one.gives_back.wait()
+        await one.cancel()
+        assert election.lease["spec"]["holderIdentity"] == ""
 
 
 async def test_one_that_dies_is_followed_once_its_lease_stood_still(election: Election) -> None:
