@@ -118,6 +118,19 @@ async def test_what_its_caller_does_not_record_is_passed_on_as_it_came(
     assert collector.of(trace_id) == []
 
 
+async def test_headers_that_break_the_rules_are_no_lines_in_a_log(
+    agents: TracedFleet, service: Upstream, collector: Collector
+) -> None:
+    """Whoever calls could fill it, with texts of his own; the call goes on, and in a trace."""
+    trace_id, header = traceparent(27)
+    broken = {"traceparent": header, "tracestate": "canary", "baggage": f"canary{'y' * 9000}"}
+    assert (await agents.execute("service", broken)).status_code == 200
+    assert len((await collector.trace(trace_id, 4)).spans) == 4
+    *_, (_, _, headers, _) = service.asked
+    assert headers["traceparent"].startswith(f"00-{trace_id}-")
+    assert not any("canary" in str(line) for name in ("manager", "service") for line in agents.log_lines(name))
+
+
 async def test_without_tracing_the_three_headers_pass_unchanged_through_agents(plain: Fleet, service: Upstream) -> None:
     """From a client by an agent's call to another agent's service, byte for byte; also what is no trace context."""
     given = {"traceparent": traceparent(26)[1], "tracestate": "a=1, b=2", "baggage": "who=me;p=1,x=%20"}

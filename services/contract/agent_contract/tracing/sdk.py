@@ -28,6 +28,8 @@ from agent_contract.tracing.spans import Span, Tracing
 
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _NOISY: Final = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")
+_CALLERS: Final = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
+"""They warn of each header of a caller that breaks a rule, and quote it."""
 _VERSION: Final = "service.version"
 
 
@@ -71,9 +73,10 @@ class RecordingTracing(Tracing):
             return Unsampled(headers, parent.trace_id, has_others=others)
         given = TraceContext.of(headers)
         context = trace.set_span_in_context(remote(parent, given.tracestate), Context())
-        decided = self._sampler.should_sample(context, int(parent.trace_id, 16), name, SpanKind.SERVER)
-        if decided.decision is Decision.DROP:
-            return Unsampled(headers, parent.trace_id, f"00-{parent.trace_id}-{parent.span_id}-00")
+        if not self._follows_parent:
+            decided = self._sampler.should_sample(context, int(parent.trace_id, 16), name, SpanKind.SERVER)
+            if decided.decision is Decision.DROP:
+                return Unsampled(headers, parent.trace_id, f"00-{parent.trace_id}-{parent.span_id}-00")
         return self._begin(name, context, given.baggage)
 
     def close(self, seconds: float) -> None:
@@ -128,6 +131,8 @@ def record(service: str, instance_id: str, variables: Mapping[str, str], version
         deliveries.append(delivery)
         provider.add_span_processor(BatchSpanProcessor(delivery))
         _overhear(delivery)
+    for name in _CALLERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     trace.set_tracer_provider(provider)
     ambient.use(CurrentSpan())
     tracing = RecordingTracing(provider, ids, deliveries, news)
