@@ -30,7 +30,7 @@ class Load:
 
     def __init__(self, client: ManagerClient, per_second: float = 50) -> None:
         self._client = client
-        self._port = client.port
+        self._host, self._port = client.host, client.port
         self._pause = 1 / per_second
         self.per_second = per_second
         self.replies: list[Reply] = []
@@ -78,14 +78,14 @@ class Load:
                 reply = await self._post("/api/agent-services/executor/execute", {"parameters": parameters})
             if reply.status == 200:
                 assert json.loads(reply.body)["result"]["results"][1] == {"value": number + 1}
-        except (OSError, TimeoutError, ValueError, AssertionError) as error:
+        except (OSError, TimeoutError, ValueError, IndexError, AssertionError) as error:
             self.broken.append(error)
         else:
             self.replies.append(reply)
 
     async def _post(self, path: str, body: object) -> Reply:
         content = json.dumps(body).encode()
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
             head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(content)}\r\n\r\n"
             writer.write(head.encode() + content)

@@ -12,13 +12,14 @@ PATIENCE_SECONDS = 30.0
 
 
 class ManagerClient:
-    """Calls of one test to the manager at a port of this machine; `explain` says more where a wait was in vain."""
+    """Calls of one test to the manager; `explain` says more where a wait was in vain."""
 
-    def __init__(self, port: int, explain: Callable[[], str]) -> None:
+    def __init__(self, port: int, explain: Callable[[], str], host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = port
         self._explain = explain
         self.http = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60, limits=httpx.Limits()
+            base_url=f"http://{host}:{port}", trust_env=False, timeout=60, limits=httpx.Limits()
         )
 
     async def __aenter__(self) -> Self:
