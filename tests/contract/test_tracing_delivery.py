@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from agent_contract.tracing import delivery as module
 from agent_contract.tracing.delivery import Delivery, Overheard
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -81,10 +80,9 @@ def test_the_librarys_own_lines_are_heard_and_kept_out_of_the_log(
     assert "Service Unavailable" in caplog.records[1].__dict__["reason"]
 
 
-def test_a_batch_that_takes_long_hangs(failures: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_takes_long_hangs(failures: list[bool]) -> None:
     """Whoever leaves does not wait for it."""
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     seen: list[bool] = []
 
     class Slow(Exporter):
@@ -94,6 +92,6 @@ def test_a_batch_that_takes_long_hangs(failures: list[bool], monkeypatch: pytest
             seen.append(slow.hangs)
             return super().export(spans)
 
-    slow = Delivery(Slow(), "here", on_failure=lambda: failures.append(True))
+    slow = Delivery(Slow(), "here", on_failure=lambda: failures.append(True), clock=lambda: now[0])
     slow.export(SPANS)
     assert [*seen, slow.hangs] == [False, True, False]

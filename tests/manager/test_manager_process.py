@@ -4,11 +4,13 @@ import asyncio
 import re
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.manager.manager_process import COMMAND, catches, configuration, ended, manager
+from tests.tracing.collector import collecting
 
 
 async def test_a_signal_during_the_start_is_obeyed(tmp_path: Path) -> None:
@@ -87,3 +89,18 @@ async def test_a_file_of_credentials_that_is_missing_stops_the_start(tmp_path: P
         2,
         "agent-manager: bad configuration: MANAGER_TOKEN_FILE: cannot read nothing: No such file or directory\n",
     )
+
+
+async def test_a_collector_that_hangs_does_not_hold_the_exit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs the last spans: the manager waits for them for 0.7 s, and then it is gone."""
+    async with collecting() as collector:
+        collector.answers = None
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        async with manager(tmp_path) as running:
+            ordered = await running.client.post("/api/agent-services/nobody/action", json={"action": "pause"})
+            assert ordered.status_code == 404
+            await collector.until(lambda it: it.asked > 0, "its span")
+            began = running.signal(signal.SIGTERM)
+            assert await running.left() == 0
+            assert time.monotonic() - began < 3

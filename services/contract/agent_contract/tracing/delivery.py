@@ -22,7 +22,14 @@ class Delivery(SpanExporter):
     `export` is called by the one thread of the SDK's processor, never on an event loop; so is `on_failure`.
     """
 
-    def __init__(self, exporter: SpanExporter, destination: str, *, on_failure: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        destination: str,
+        *,
+        on_failure: Callable[[], Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._exporter = exporter
         self._destination = destination
         self._lost = 0
@@ -31,16 +38,17 @@ class Delivery(SpanExporter):
         self.failing = False
         """Whether the last that was heard is a failure."""
         self._on_failure = on_failure
+        self._clock = clock
 
     @property
     def hangs(self) -> bool:
         """Whether a batch under way has taken too long to be waited for."""
         began = self._began
-        return began is not None and time.monotonic() - began > _HANGING_SECONDS
+        return began is not None and self._clock() - began > _HANGING_SECONDS
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Send a batch; what fails is lost."""
-        self._began = time.monotonic()
+        self._began = self._clock()
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001  # exporters raise what they like, and a span is worth no failure
@@ -72,7 +80,7 @@ class Delivery(SpanExporter):
 
     def filled(self) -> None:
         """Hear that the queue is full, and spans are dropped."""
-        now = time.monotonic()
+        now = self._clock()
         if not self.failing and (self._told_full is None or now - self._told_full > _QUIET_SECONDS):
             self._told_full = now
             log.warning("more spans than can be sent, some are lost", extra={"to": self._destination})
