@@ -165,9 +165,12 @@ class BusyFleet:
 
 
 @contextlib.asynccontextmanager
-async def busy_fleet(directory: Path, names: tuple[str, ...] = tuple(NAMES)) -> AsyncIterator[BusyFleet]:
-    """Give the fleet, with a manager and every agent running."""
+async def busy_fleet(
+    directory: Path, names: tuple[str, ...] = tuple(NAMES), **settings: str
+) -> AsyncIterator[BusyFleet]:
+    """Give the fleet, with a manager and every agent running; `settings` are variables of their environment."""
     async with Fleet(directory) as fleet:
+        fleet.settings.update(settings)
         await fleet.start_manager()
         busy = BusyFleet(fleet)
         try:

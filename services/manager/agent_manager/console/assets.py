@@ -78,7 +78,7 @@ def _page(page: str, version: str, assets: dict[str, Asset]) -> str:
     modules = (
         f'<link rel="modulepreload" href="{base}/{escape(path)}">'
         for path in assets
-        if path.endswith(".js") and not path.startswith("worker/")
+        if path.endswith(".js") and path not in ("boot.js", "worker/worker.js")
     )
     return page.replace("{{links}}", "\n".join([*styles, *modules])).replace("{{base}}", base)
 

@@ -19,12 +19,13 @@ import { wallScreen } from "./wall/screen.js";
 
 const SCREENS = { fleet: fleetScreen, agent: agentScreen, events: eventsScreen, wall: wallScreen };
 const root = document.getElementById("app");
+const ASK_AGAIN_MS = 1500;
 let feed = null;
 
 function draw() {
   const screen = SCREENS[app.route.name];
   if (app.signedOut) render(login(begin), root);
-  else if (!app.session) render(html`<main class="login"><p class="muted">…</p></main>`, root);
+  else if (!app.session) render(html`<main class="login"><p class="muted">Asking the manager.</p></main>`, root);
   else render(app.route.name === "wall" ? screen.view() : shell(screen.view(app.route.params)), root);
   document.title = title(screen);
 }
@@ -67,7 +68,13 @@ async function start() {
   followKeys();
   watchForTrouble();
   keepSession();
-  if (await findSession()) begin();
+  if (await whoIsThere()) begin();
+}
+
+/** Ask until the manager says who this is, or that somebody has to sign in. */
+async function whoIsThere() {
+  while (!(await findSession()) && !app.signedOut) await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  return app.session;
 }
 
 start();

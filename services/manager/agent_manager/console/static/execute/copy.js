@@ -20,11 +20,11 @@ export function asCurl(agentId, parameters, { mode, key, signedIn }) {
 }
 
 export function asAgentctl(agentId, parameters, { mode }) {
-  const parts = ["agentctl", "--manager", quoted(location.origin), "execute", agentId];
+  const parts = ["agentctl", "execute", agentId];
   for (const [name, value] of Object.entries(parameters)) {
     parts.push("-p", quoted(typeof value === "string" ? `${name}=${value}` : `${name}:=${JSON.stringify(value)}`));
   }
-  parts.push(mode === "async" ? "--async" : "--stream");
+  parts.push(mode === "async" ? "--async" : "--stream", "--manager", quoted(location.origin));
   return parts.join(" ");
 }
 

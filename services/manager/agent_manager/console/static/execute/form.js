@@ -110,7 +110,7 @@ function input(field, id, text, error, change) {
   }
   if (field.type === "choice") {
     return html`<select id=${id} @change=${typed} aria-invalid=${wrong} aria-describedby=${described}>
-      ${field.required && text !== "" ? nothing : html`<option value="">–</option>`}
+      ${text !== "" && (field.required || "default" in field.schema) ? nothing : html`<option value="">–</option>`}
       ${field.choices.map((choice) => html`<option value=${String(choice)} ?selected=${String(choice) === text}>${String(choice)}</option>`)}
     </select>`;
   }
