@@ -2,29 +2,39 @@
 
 - recording: calls through the manager, and to the adapter, each beside the same service whose recorder does nothing;
   in turn, as ratios. Metrics may cost 3 % of throughput.
-- page: the manager's `/metrics` with 1,000 agents of two instances, all fetched and all changed between two scrapes:
-  processor time and duration of a scrape, its size, and how long /health waits meanwhile. Linux only.
+- page: the manager's `/metrics` with 1,000 agents of two instances, whose pages all change between two scrapes:
+  processor time of a scrape and of the round that fetches them, and how long the event loop is held. Linux only.
 
 Needs nginx and wrk (Debian: apt-get install nginx-light wrk). Traffic stays on 127.0.0.0/8.
 """
 
+import asyncio
 import contextlib
-import http.client
+import gc
+import logging
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+
+import structlog
+from agent_contract.serving import new_event_loop
+from agent_contract.wire import Registration
+from agent_manager.agent_client import Origin
+from agent_manager.composition import Parts
+from agent_manager.config import CommandLine, load
+from agent_manager.credentials import Credentials
+from agent_manager.manager import Manager
+from agent_manager.metrics import Form, negotiated
 
 from benchmarks.hot_paths import ANSWER, BACKEND, ECHO_AGENT, INSTANCE, compare, free_port, nginx, post, running
 
 AGENTS = 1000
 INSTANCES = 2
 SCRAPES = 8
-SCRAPE_PAUSE_SECONDS = 4.0
-"""Long enough for a round of all instances, which begins when a page is asked for."""
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0"
 SILENT = """
 import runpy, sys
@@ -89,106 +99,95 @@ def _silent(module: str, patch: str) -> list[str]:
 
 
 def page(directory: Path) -> None:
-    """Measure scrapes of a manager that knows 1,000 agents of two instances."""
+    """Measure scrapes of a manager that knows 1,000 agents of two instances, in this process."""
+    backend = free_port()
     addresses = [f"127.1.{number // 250}.{number % 250 + 1}" for number in range(AGENTS * INSTANCES)]
-    backend, manager = free_port(), free_port()
     (directory / "page.txt").write_text(_adapters_page(directory))
     directory.chmod(0o755)  # nginx reads it as nobody
     listen = " ".join(f"listen {address}:{backend};" for address in addresses)
     nginx(directory, "fleet", FLEET.format(listen=listen, dir=directory), connections=8192)
-    (directory / "fleet.json").write_text('{"runtime": {"allowedServiceHosts": ["127.1.0.0/16"]}, "agents": []}')
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with (
+        contextlib.chdir(directory),
         running(["nginx", "-c", f"{directory}/fleet.conf"], f"http://{addresses[0]}:{backend}/status", directory),
-        running(
-            [sys.executable, "-m", "agent_manager", "--port", str(manager)],
-            f"http://127.0.0.1:{manager}/health",
-            directory,
-            REGISTRATION_TTL_SECONDS="600",
-            AGENTS_CONFIG=f"{directory}/fleet.json",
-        ) as process,
+        asyncio.Runner(loop_factory=new_event_loop) as runner,
     ):
-        for number, address in enumerate(addresses):
-            service = {"id": f"agent-{number // INSTANCES:04}", "serviceUrl": f"http://{address}:{backend}"}
-            body = {**service, "instanceId": f"i-{address}", "status": "running"}
-            post(f"http://127.0.0.1:{manager}/api/agent-services/register", body)
-        for name, encoding in (("gzip", "gzip"), ("not compressed", "identity")):
-            _report(name, [_scrape(process.pid, manager, encoding) for _ in range(SCRAPES)][2:])
+        runner.run(_measure([Origin(address, backend) for address in addresses]))
 
 
 def _adapters_page(directory: Path) -> str:
-    """Give a real adapter's page, with numbers that are others each time it is fetched."""
+    """Give a real adapter's page, with sums that are others each time it is fetched."""
     (directory / "echo_agent.py").write_text(ECHO_AGENT)
     port = free_port()
     options = ["--agent", "bench", "--entry-point", "echo_agent:echo", "--host", "127.0.0.1", "--port", str(port)]
-    command = [sys.executable, "-m", "agent_adapter", *options]
-    with running(command, f"http://127.0.0.1:{port}/ready", directory):
+    with running([sys.executable, "-m", "agent_adapter", *options], f"http://127.0.0.1:{port}/ready", directory):
         post(f"http://127.0.0.1:{port}/execute", {"parameters": {}})
-        status, text = _get(port, "/metrics", accept=OPEN_METRICS)
-    assert status == 200
-    lines = [f"{line.rpartition(' ')[0]} @" if "_seconds_sum" in line else line for line in text.decode().split("\n")]
-    return "\n".join(lines)
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/metrics", headers={"accept": OPEN_METRICS}
+        )  # loopback http
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310  # the same
+            text: str = answer.read().decode()
+    return "\n".join(f"{line.rpartition(' ')[0]} @" if "_seconds_sum" in line else line for line in text.split("\n"))
 
 
-class _Scrape:
-    def __init__(self, cpu: float, seconds: float, size: int, waits: list[float]) -> None:
-        self.cpu, self.seconds, self.size, self.waits = cpu, seconds, size, waits
+async def _measure(origins: list[Origin]) -> None:
+    parts = Parts(load(CommandLine(), {}), Credentials({}, time.monotonic))
+    manager = parts.manager
+    gc.freeze()  # as the manager does before it serves
+    for number, origin in enumerate(origins):
+        told = Registration(f"agent-{number // INSTANCES:04}", str(origin), f"i-{origin.host}", status="running")
+        manager.registry.register(told, origin)
+    async with parts.running():
+        before = _resident_bytes()
+        for name, encoding in (("gzip", "gzip"), ("not compressed", "identity")):
+            form = negotiated(OPEN_METRICS, encoding)
+            rounds = [await _round(manager, form) for _ in range(SCRAPES)]
+            scrapes = [await _scrape(manager, form) for _ in range(SCRAPES)]
+            for number in range(AGENTS):
+                manager.metrics.forwarded(f"agent-{number:04}", 200, 0.2)
+            after_calls = await _scrape(manager, form)
+            size = scrapes[0][1] / 1e6
+            cpu = statistics.median(one[0] for one in scrapes) * 1e3
+            print(
+                f"a scrape, {name}: {size:.2f} MB, {cpu:.1f} ms of CPU; {after_calls[0] * 1e3:.1f} after calls to all"
+            )
+            cpu, held = (statistics.median(column) * 1e3 for column in zip(*rounds[1:], strict=True))
+            print(f"  a round and a scrape in it: {cpu:.0f} ms of CPU, the loop held for {held:.1f} ms at most")
+        print(f"  memory: {(_resident_bytes() - before) / 1e6:.0f} MB more than without pages")
 
 
-def _scrape(pid: int, port: int, encoding: str) -> _Scrape:
-    with _watching(port) as waits:
-        before, began = _cpu_seconds(pid), time.perf_counter()
-        status, body = _get(port, "/metrics", accept=OPEN_METRICS, accept_encoding=encoding)
-        seconds, cpu = time.perf_counter() - began, _cpu_seconds(pid) - before
-        assert status == 200
-        during = list(waits)
-        time.sleep(SCRAPE_PAUSE_SECONDS)
-    return _Scrape(cpu, seconds, len(body), [max(during, default=0.0), max(waits)])
+async def _scrape(manager: Manager, form: Form) -> tuple[float, int]:
+    """Give the processor time of a page and its size."""
+    began, size = time.process_time(), 0
+    async for piece in manager.metrics.page(form, carried=True):
+        size += len(piece)
+    return time.process_time() - began, size
 
 
-def _report(name: str, scrapes: list[_Scrape]) -> None:
-    cpu = statistics.median(one.cpu for one in scrapes) * 1e3
-    took = statistics.median(one.seconds for one in scrapes) * 1e3
-    during, later = (max(one.waits[place] for one in scrapes) * 1e3 for place in (0, 1))
-    print(
-        f"{name}: {scrapes[0].size / 1e6:.1f} MB, {took:.0f} ms, {cpu:.1f} ms of CPU; "
-        f"/health waited {during:.1f} ms during a scrape, {later:.1f} ms while pages are fetched"
-    )
+async def _round(manager: Manager, form: Form) -> tuple[float, float]:
+    """Give the processor time of a round with its scrape, and the longest turn of the event loop in it."""
+    began, turns = time.process_time(), [0.0]
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(_watch(turns))
+        over = group.create_task(manager.scrapes.over())
+        await manager.scrapes.ask()
+        await _scrape(manager, form)
+        await over
+        watching.cancel()
+    await asyncio.sleep(1)  # rounds begin a second apart
+    return time.process_time() - began, max(turns)
 
 
-@contextlib.contextmanager
-def _watching(port: int) -> Iterator[list[float]]:
-    """Ask /health over and over; gives how long each answer took, in seconds."""
-    waits: list[float] = []
-    ended = threading.Event()
-
-    def watch() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        while not ended.wait(0.001):
-            began = time.perf_counter()
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-            waits.append(time.perf_counter() - began)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield waits
-    finally:
-        ended.set()
-        watcher.join()
+async def _watch(turns: list[float]) -> None:
+    """Note how much processor time passes between two turns: what others do, and not who else has the processor."""
+    while True:
+        began = time.thread_time()
+        await asyncio.sleep(0.001)
+        turns.append(time.thread_time() - began)
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Give the processor time that all threads of a process had."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-
-def _get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from benchmarks.hot_paths import (
     running,
 )
 
-ROUNDS = 7
+ROUNDS = 9
 COLLECTOR = """
 server {{ listen 127.0.0.1:{port}; client_max_body_size 64m; client_body_buffer_size 8m;
   location / {{ default_type application/x-protobuf; return 200 ''; }} }}

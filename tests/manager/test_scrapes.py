@@ -43,10 +43,10 @@ async def scrape(rig: ManagerRig, **headers: str) -> str:
 async def go_round(rig: ManagerRig) -> None:
     """Ask for a page, as if the one before were long ago, and wait until the round that it begins is over."""
     scrapes = rig.manager.scrapes
-    over, scrapes._began_at = scrapes._over, float("-inf")
-    await scrape(rig)
-    async with asyncio.timeout(5):
-        await over.wait()
+    scrapes._began_at = float("-inf")
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(scrapes.over())
+        await scrape(rig)
 
 
 def running(page: str) -> dict[str, str]:

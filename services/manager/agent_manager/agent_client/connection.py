@@ -114,13 +114,13 @@ class Connection(asyncio.Protocol):
         """End the call in hand: its response is complete now if its body lasts until here, else it is lost."""
         self._keeper.forget(self)
         self.closed.set_result(None)
-        if self._call is None:
-            return
-        error = self._parser.feed_eof() if exc is None else ConnectionLost(f"cannot read the response: {exc}")
-        if error is None:
-            self._finish()
-        else:
-            self._fail(error)
+        if self._call is not None:
+            error = self._parser.feed_eof() if exc is None else ConnectionLost(f"cannot read the response: {exc}")
+            if error is None:
+                self._finish()
+            else:
+                self._fail(error)
+        self._parser.let_go()
 
     def _stream(self) -> None:
         """Hand on what came of an event stream, and stop reading when its reader does not keep up."""

@@ -4,7 +4,7 @@ from agent_contract.buckets import BUCKETS
 
 from agent_manager.metrics.carried import Carried, Refusal
 from agent_manager.metrics.counters import Metrics
-from agent_manager.metrics.exposition import negotiated
+from agent_manager.metrics.exposition import Form, negotiated
 from agent_manager.metrics.reading import Malformed, Reader
 
-__all__ = ["BUCKETS", "Carried", "Malformed", "Metrics", "Reader", "Refusal", "negotiated"]
+__all__ = ["BUCKETS", "Carried", "Form", "Malformed", "Metrics", "Reader", "Refusal", "negotiated"]

@@ -36,7 +36,7 @@ _IN_TEXT: Final[dict[Kind, tuple[str, str]]] = {
 """How Prometheus text names what it lacks or calls otherwise: suffix of the name, kind."""
 
 
-class Lines(Struct, frozen=True):
+class Lines(Struct, frozen=True, gc=False):
     """An owner's samples of one family, each line with its end."""
 
     plain: bytes

@@ -21,7 +21,7 @@ _BYTE: Final = 1 << 23
 _RUN: Final = 1024
 
 
-class Packed(Struct, frozen=True):
+class Packed(Struct, frozen=True, gc=False):
     """A piece: its deflate blocks, and what is needed for the checksum of a whole that it is part of."""
 
     blocks: bytes
