@@ -7,7 +7,7 @@ import pytest
 from agent_manager.cluster.elector import LeaseElector
 
 from tests.manager.cluster_rig import DESIRED, LEASES, ClusterRig
-from tests.manager.fake_api_server import Silence
+from tests.manager.fake_api_server import Request, Silence
 from tests.manager.following import ended, steps, told
 from tests.manager.manager_rig import ALL, ManagerRig
 
@@ -131,6 +131,21 @@ async def test_a_manager_that_was_suspended_tells_nobody_more(two: Two) -> None:
     view = await ended(two.leader, ordered)
     assert (view["state"], view["instances"][1]["error"]["code"]) == ("failed", "no-leader")
     assert adapters[1].actions == []
+
+
+@pytest.mark.parametrize("order", [{"action": "stop"}, {"action": "restart", "strategy": "rollout"}])
+async def test_a_lease_that_runs_out_before_the_write_writes_nothing(two: Two, order: dict[str, Any]) -> None:
+    """The workload was read in time, and what is written by it would come when another may act."""
+
+    def late(request: Request) -> Silence | None:
+        if request.verb == "get" and request.plural == "deployments":
+            let_time_pass(two.leader, 60)
+        return Silence() if request.plural == "leases" else None
+
+    two.cluster.server.answer = late
+    refused = await two.leader.act("echo", **order)
+    assert (refused.status_code, refused.json()["code"]) == (503, "no-leader")
+    assert two.cluster.server.asked("patch", "deployments") == []
 
 
 async def test_a_manager_that_leaves_gives_the_lease_to_the_next(two: Two) -> None:
