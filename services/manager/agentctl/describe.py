@@ -11,6 +11,7 @@ from agent_contract.readable import harmless
 from agentctl.arguments import AGENT_ID
 from agentctl.client import Manager
 from agentctl.connection import talks_to_manager
+from agentctl.grace import grace
 from agentctl.output import json_text
 from agentctl.rows import duration, progress, text
 from agentctl.tables import Table
@@ -34,7 +35,8 @@ def agent(manager: Manager, agent_id: str) -> None:
     """Tell all about an agent: its instances, what they do, its parameters, what was ordered lately."""
     view = read(manager.get(f"{FLEET}/{agent_id}"), Agent)
     actions = [read(one, Action) for one in members(manager.get(f"{FLEET}/{agent_id}/actions"), "actions")]
-    lines = [*_fields(_agent_fields(view)), *_section("Parameters", _parameters(view.parameters_schema))]
+    fields = [*_agent_fields(view), ("Grace", grace(manager, agent_id))]
+    lines = [*_fields(fields), *_section("Parameters", _parameters(view.parameters_schema))]
     lines += _section("Instances", [line for one in view.instances for line in _instance(one)])
     say("\n".join([*lines, *_section("Actions", _actions(actions))]))
 
