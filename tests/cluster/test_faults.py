@@ -20,9 +20,9 @@ Fault = Callable[[str], None]
 @pytest.fixture
 async def client(release: Namespace) -> AsyncIterator[ManagerClient]:
     """Give a client past the API server, which a port-forward goes through; who can kill it is on a node."""
-    (service,) = release.get("services", MANAGER)
-    spec = service["spec"]
-    async with ManagerClient(spec["ports"][0]["port"], release.explain, spec["clusterIP"]) as calling:
+    pod = release.get("pods", MANAGER)[0]
+    (port,) = [one for one in pod["spec"]["containers"][0]["ports"] if one["name"] == "http"]
+    async with ManagerClient(port["containerPort"], release.explain, pod["status"]["podIP"]) as calling:
         for agent, count in (("planner", 1), ("retriever", 1), ("executor", 2)):
             await calling.until_running(agent, count)
         yield calling

@@ -51,7 +51,7 @@ async def test_an_upgrade_of_the_manager_loses_no_call(release: Namespace) -> No
     port = release.get("services", MANAGER)[0]["spec"]["ports"][0]["port"]
     before = {pod["metadata"]["uid"] for pod in release.get("pods", MANAGER)}
     release.apply(caller(f"{service}:{port}"))
-    await in_thread(release.kubectl, "wait", "pods", "--selector", "job-name=callers", "--for=condition=Ready")
+    await in_thread(release.kubectl, "wait", "job/callers", f"--for=jsonpath={{.status.ready}}={CALLERS}")
     await in_thread(release.install, "--set", "manager.podAnnotations.upgraded=yes")
     assert before & {pod["metadata"]["uid"] for pod in release.get("pods", MANAGER)} == set()
     await in_thread(release.kubectl, "wait", "job/callers", "--for=condition=Complete", "--timeout", "120s")
