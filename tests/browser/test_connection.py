@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+import httpx
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -35,11 +36,32 @@ async def test_a_lost_connection_is_said_plainly_and_regained_by_itself(quay: Bu
     await expect(console.row("planner").locator(".c-state")).to_have_text("running")
 
 
+async def test_a_log_that_was_cut_off_goes_on_where_it_was(quay: BusyFleet, open_console: Opener) -> None:
+    """No line twice, none missing, also of those that were written meanwhile."""
+    console = await open_console(quay.fleet.manager_url, "#/agents/planner/logs")
+    lines = console.page.locator(".log-line").filter(has_text="characters=311")
+    await quay.fleet.execute("planner", None, text="a" * 311)
+    await expect(lines).to_have_count(1)
+    [planner] = await quay.fleet.instances("planner")
+    quay.fleet.processes["manager"].kill()
+    await quay.fleet.exit_code("manager")
+    await expect(console.page.locator(".log-foot")).to_contain_text("The stream was lost")
+    async with httpx.AsyncClient(base_url=planner["serviceUrl"], trust_env=False) as adapter:
+        await adapter.post("/execute", json={"parameters": {"text": "b" * 311}})
+    await quay.fleet.start_manager()
+    await expect(lines).to_have_count(2)
+    await expect(console.page.locator(".log-foot")).to_contain_text("Following")
+    await console.live()
+    await expect(lines).to_have_count(2)
+    await expect(console.page.locator(".gap")).to_have_count(0)
+
+
 async def test_an_agent_that_goes_down_is_told_of_wherever_one_looks(quay: BusyFleet, open_console: Opener) -> None:
     """In a notice that leads to it, and in the title of a tab that nobody sees; and that it is back."""
     console = await open_console(quay.fleet.manager_url, "#/events")
     await console.live()
     quay.fleet.processes["planner"].kill()
+    await quay.fleet.exit_code("planner")
     notice = console.notices.filter(has_text="planner is down")
     await expect(notice).to_be_visible()
     await expect(console.page).to_have_title("(1) Events · Agents")

@@ -65,19 +65,3 @@ async def test_what_is_shown_is_downloaded(harbour: BusyFleet, open_console: Ope
     await download.save_as(tmp_path / "lines.log")
     assert download.suggested_filename.startswith("planner-")
     assert '"characters":53' in (tmp_path / "lines.log").read_text()
-
-
-async def test_a_broken_stream_goes_on_where_it_was(harbour: BusyFleet, open_console: Opener) -> None:
-    """No line twice, none missing."""
-    console = await logs_of(harbour, open_console, "executor")
-    await harbour.fleet.execute("executor", None, fail=True)
-    await expect(console.page.locator(".log-line").filter(has_text="gave up").last).to_be_visible()
-    before = await console.page.locator(".log-line").filter(has_text="gave up").count()
-    await console.page.context.set_offline(True)
-    await expect(console.page.locator(".log-foot")).to_contain_text("The stream was lost")
-    await harbour.fleet.execute("executor", None, fail=True)
-    await console.page.context.set_offline(False)
-    await expect(console.page.locator(".log-line").filter(has_text="gave up")).to_have_count(before + 1)
-    await expect(console.page.locator(".log-foot")).to_contain_text("Following")
-    await expect(console.page.locator(".log-line").filter(has_text="gave up")).to_have_count(before + 1)
-    await expect(console.page.locator(".gap")).to_have_count(0)

@@ -63,6 +63,7 @@ async def test_a_change_is_drawn_within_a_tenth_of_a_second(
     console = await open_console(crowd[0].fleet.manager_url)
     await expect(console.page.locator(".summary")).to_contain_text("1,000")
     await console.page.get_by_role("columnheader", name="Agent").get_by_role("button").click()
+    await expect(console.page.locator(".fleet .c-agent b").first).to_have_text("billing-0004")
     await console.value("document.querySelectorAll('.fleet .rows .line').forEach((line) => { line.kept = true; })")
     await console.value("performance.clearMeasures()")
     await crowd[1].beat()
