@@ -96,10 +96,13 @@ class InKubernetes:
             raise Problem("bad-request", detail, field="instanceId")
         old = frozenset(record.pods)  # before the first is scaled: a new pod may be seen before the last one is
         found = [(workload, await self._workloads.read(workload)) for workload in tuple(record.workloads.values())]
-        wanted = []
-        for workload in _to_start(found):
+        wanted, starting = [], _to_start(found)
+        for workload in starting:
             await self._autoscalers.resume(workload)
             wanted.append(_wanted(workload, await self._workloads.scale_up(workload)))
+        for workload, now in found:  # one that somebody else scaled down stays so, and says no more that all is stopped
+            if starting and workload not in starting and now.is_stopped:
+                await self._workloads.keep(workload, "running")
 
         async def course(action: Action, told: asyncio.Event) -> None:
             told.set()

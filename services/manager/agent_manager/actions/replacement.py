@@ -72,8 +72,9 @@ class Start:
         for wanted in self._wanted:
             now = wanted.seen(record)
             count = wanted.replicas if now is None else now.replicas
-            if count == 0 or (now is None and wanted.is_gone(record)):
-                self._action.give_up(error("unavailable", f"{wanted.workload.title} was scaled to 0 by somebody else"))
+            if count == 0 or wanted.is_gone(record):
+                what = "deleted" if wanted.is_gone(record) else "scaled to 0 by somebody else"
+                self._action.give_up(error("unavailable", f"{wanted.workload.title} was {what}"))
                 return True
             need += min(count, wanted.replicas)  # an autoscaler may ask for more or less from then on
         fresh = fresh_places(record, self._old)

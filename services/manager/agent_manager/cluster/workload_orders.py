@@ -14,11 +14,10 @@ from agent_contract.wire import DesiredState
 from msgspec import Struct
 
 from agent_manager.cluster.api import ApiFailed, ClusterApi
+from agent_manager.cluster.objects import DESIRED_STATE_ANNOTATION, REPLICAS_ANNOTATION
 from agent_manager.cluster.refusals import away, translated
 from agent_manager.platform import Workload
 
-DESIRED_STATE: Final = "agent-orchestration.dev/desired-state"
-KEPT_REPLICAS: Final = "agent-orchestration.dev/replicas"
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 PROGRESS_SECONDS: Final = 600.0
 """How long a Deployment may make no progress where it does not say: Kubernetes' own default."""
@@ -70,8 +69,13 @@ class Found(Struct, frozen=True):
     @property
     def kept_replicas(self) -> int | None:
         """How many it asked for before it was stopped; None where nobody noted a sound number above 0."""
-        text = (self.metadata.annotations or {}).get(KEPT_REPLICAS, "")
+        text = (self.metadata.annotations or {}).get(REPLICAS_ANNOTATION, "")
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 and int(text) > 0 else None  # noqa: PLR2004  # no workload has a million pods
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has no pod, and a stop is written on it."""
+        return self.replicas == 0 and (self.metadata.annotations or {}).get(DESIRED_STATE_ANNOTATION) == "stopped"
 
     @property
     def progress_seconds(self) -> float:
@@ -98,7 +102,7 @@ class WorkloadOrders:
 
     async def keep(self, workload: Workload, state: DesiredState) -> None:
         """Note what the agent is to be: its pods to come are told so, also by another manager."""
-        body = {"metadata": {"annotations": {DESIRED_STATE: state}}}
+        body = {"metadata": {"annotations": {DESIRED_STATE_ANNOTATION: state}}}
         for tries_left in reversed(range(_TRIES)):
             if await self._patch(workload, body, may_conflict=tries_left > 0) is not None:
                 return
@@ -117,9 +121,9 @@ class WorkloadOrders:
         """Have no pod of it, and keep the count that it had where that was above 0. An autoscaler of it rests."""
 
         def patch(found: Found) -> dict[str, Any]:
-            annotations = {DESIRED_STATE: "stopped"}
+            annotations = {DESIRED_STATE_ANNOTATION: "stopped"}
             if found.replicas > 0:
-                annotations[KEPT_REPLICAS] = str(found.replicas)
+                annotations[REPLICAS_ANNOTATION] = str(found.replicas)
             return {"metadata": {"annotations": annotations}, "spec": {"replicas": 0}}
 
         return await self._change(workload, patch)
@@ -128,7 +132,7 @@ class WorkloadOrders:
         """Have the kept count of pods again, one where there is none. One that has pods keeps as many."""
 
         def patch(found: Found) -> dict[str, Any]:
-            annotations: dict[str, str | None] = {DESIRED_STATE: "running", KEPT_REPLICAS: None}
+            annotations: dict[str, str | None] = {DESIRED_STATE_ANNOTATION: "running", REPLICAS_ANNOTATION: None}
             count = found.replicas or found.kept_replicas or 1
             return {"metadata": {"annotations": annotations}, "spec": {"replicas": count}}
 
