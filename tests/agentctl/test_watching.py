@@ -86,6 +86,34 @@ def test_watching_tasks_prints_those_that_changed(manager: FakeManager) -> None:
     assert [line.split()[2] for line in text.splitlines()] == ["STATE", "running", "succeeded"]
 
 
+def test_watching_on_a_terminal_redraws_the_table_in_place(manager: FakeManager) -> None:
+    """Agents that come and go as well; rows that have no room are counted."""
+    many = [agent(f"agent-{number}", instance()) for number in range(9)]
+    paused = {**many[0], "state": "paused"}
+    stream = HeldStream(event("listing", listing(*many)), event("agent", {"revision": 2, "agent": paused}))
+    manager.on("GET", FLEET, listing(*many[1:]), Reply(events=stream))
+    small = {"LINES": "6", "COLUMNS": "100"}
+    with running("get", "agents", "-w", manager=manager.url, terminal=True, variables=small) as watch:
+        text = watch.until("paused")
+        stream.let_go.set()
+        watch.process.send_signal(2)
+        code, _ = watch.rest()
+    assert "and 6 more" in text
+    assert "\x1b[1A\x1b[2KNAME" in text
+    assert code == 130
+
+
+def test_watching_tasks_on_a_terminal_says_that_the_manager_went(manager: FakeManager) -> None:
+    """Above the table, which stays."""
+    task = {"taskId": "t-1", "agent": "planner", "state": "running"}
+    away = Reply({"status": 503, "code": "unavailable", "detail": "the manager is leaving"}, 503)
+    manager.on("GET", "/api/tasks", {"tasks": [task]}, away, {"tasks": []})
+    with running("get", "tasks", "-w", manager=manager.url, terminal=True) as watch:
+        text = watch.until("no tasks")
+    assert "the manager is leaving (unavailable)" in text
+    assert "is back" in text
+
+
 def drain(*blockers: dict[str, Any], **members: Any) -> dict[str, Any]:
     """Give the answer of `GET drain` for one instance that drains."""
     now = {"reason": "signal", "deadline": "2026-01-01T12:05:00Z", "remainingSeconds": 95.5, "etaSeconds": 40}

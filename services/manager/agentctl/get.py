@@ -34,7 +34,9 @@ class _Kinds(click.Group):
 
 
 def _watch_option(command: Callable[..., None]) -> Callable[..., None]:
-    return click.option("-w", "--watch", is_flag=True, help="Go on, with a line for each change.")(command)
+    return click.option(
+        "-w", "--watch", is_flag=True, help="Go on: in place on a terminal, else a line for each change."
+    )(command)
 
 
 def _agent_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -82,7 +84,11 @@ def tasks(manager: Manager, name: str | None, agent_id: str | None, output: Form
             yield _task_items(manager, name, agent_id)
             time.sleep(_POLL_SECONDS)
 
-    printer.first(_task_items(manager, name, agent_id), alone=name is not None)
+    first = _task_items(manager, name, agent_id)
+    if watch and printer.in_place:
+        _watch_in_place(printer, lambda say: again(poll, manager, say), first)
+        return
+    printer.first(first, alone=name is not None)
     if watch:
         for items in again(poll, manager, note):
             printer.changed(items)
@@ -111,6 +117,10 @@ def _get_of_fleet(
     found = [item for agent in fleet.values() for item in chosen(agent)]
     if name is not None and not found:
         raise CommandFailed(f"no instance {name!r}: agentctl get instances lists them", Exit.NOT_FOUND)
+    if watch and printer.in_place:
+        pictures = _pictures_of_fleet(manager, agent_id, fleet, chosen)
+        _watch_in_place(printer, pictures, found)
+        return
     printer.first(found, alone=name is not None)
     if not watch:
         return
@@ -120,6 +130,35 @@ def _get_of_fleet(
         items = chosen(agent) if agent is not None else []
         printer.changed(items)
         printer.keep((item.name for item in items), lambda known, of=changed_id: owners.get(known) == of)  # type: ignore[misc]  # a default binds it
+
+
+def _pictures_of_fleet(
+    manager: Manager, agent_id: str | None, fleet: Fleet, chosen: Callable[[dict[str, Any]], list[Item]]
+) -> Callable[[Callable[[str], None]], Iterator[list[Item]]]:
+    """Give what gives all that is to be seen, each time that something of it changed."""
+
+    def pictures(say: Callable[[str], None]) -> Iterator[list[Item]]:
+        for _ in follow(manager, fleet, say):
+            seen = [agent for known, agent in fleet.items() if agent_id in {None, known}]
+            yield [item for agent in seen for item in chosen(agent)]
+
+    return pictures
+
+
+def _watch_in_place(
+    printer: Printer, changes: Callable[[Callable[[str], None]], Iterator[list[Item]]], first: list[Item]
+) -> None:
+    """Redraw the table of what there is now."""
+    from agentctl.live import show_rows  # noqa: PLC0415  # rich costs 80 ms, and only here is it needed
+
+    now = [first]
+
+    def changed(say: Callable[[str], None]) -> Iterator[None]:
+        for items in changes(say):
+            now[0] = items
+            yield
+
+    show_rows(lambda lines: printer.picture(now[0], lines), changed)
 
 
 def _fleet(manager: Manager, agent_id: str | None) -> Fleet:

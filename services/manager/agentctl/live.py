@@ -1,7 +1,7 @@
-"""The live table of a drain on a terminal, redrawn in place: the only module that imports rich.
+"""Live tables on a terminal, redrawn in place: the only module that imports rich.
 
-Each instance has a line and its tasks a table below it, so that the tasks' ids, which `agentctl drain --cancel` takes,
-stand there whole in 80 columns; what is too long is what a task says of its progress.
+Of a drain each instance has a line and its tasks a table below it, so that the tasks' ids, which
+`agentctl drain --cancel` takes, stand there whole in 80 columns; what is too long is what a task says of its progress.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +26,22 @@ def show_drains(agent_id: str, source: Callable[[Say], Iterator[list[dict[str, A
     with Live(console=console, auto_refresh=False, transient=False) as live:
         for raws in source(lambda text: console.print(Text(text, style="yellow"))):
             live.update(_picture(agent_id, [read(raw, Drain) for raw in raws]), refresh=True)
+
+
+def show_rows(picture: Callable[[int], list[str]], changes: Callable[[Say], Iterator[Any]]) -> None:
+    """Draw a table until it is interrupted: at each of the `changes`, and each second, for ages grow by themselves.
+
+    `picture` gives its lines, at most so many; through its argument `changes` says that the manager is away.
+    """
+    console = Console(highlight=False)
+
+    def draw() -> Group:
+        lines = picture(console.height - 1)
+        return Group(*(Text.from_ansi(line, no_wrap=True, overflow="crop") for line in lines))
+
+    with Live(console=console, get_renderable=draw, refresh_per_second=1, vertical_overflow="visible") as live:
+        for _ in changes(lambda text: console.print(Text(text, style="yellow"))):
+            live.refresh()
 
 
 def _picture(agent_id: str, drains: list[Drain]) -> Group:

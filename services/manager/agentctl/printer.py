@@ -1,12 +1,15 @@
 """Printing objects of one kind: all at first, later those that changed."""
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
 
+from agentctl import terminal
+from agentctl.fitting import columns_with_room
 from agentctl.output import Format, print_name, print_value
-from agentctl.rows import Kind
+from agentctl.rows import AGENTS, Kind
 from agentctl.tables import Table, print_table
 from agentctl.terminal import note, say
 
@@ -44,8 +47,10 @@ class Printer:
             for item in items:
                 print_name(self._name, item.name)
         else:
-            rows = [self._kind.row(item.view, wide=self._wide) for item in items]
-            self._table = print_table(self._columns, rows, nothing=f"no {self._name}s")
+            columns, rows = self._fitted(items, terminal.width())
+            self._table = print_table(columns, rows, nothing=f"no {self._name}s")
+            if left_out := [name for name in self._columns if name not in columns]:
+                note(f"no room for {', '.join(left_out)}: {terminal.width()} columns; -o yaml has everything")
 
     def changed(self, items: Iterable[Item]) -> None:
         """Print those that look otherwise than when they were last printed."""
@@ -68,6 +73,26 @@ class Printer:
         present = set(names)
         for name in [name for name in self._printed if among(name) and name not in present]:
             self.gone(name)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a watch redraws the table: a person looks at it, on a terminal."""
+        return self._output in {"table", "wide"} and sys.stdout.isatty()
+
+    def picture(self, items: list[Item], lines: int) -> list[str]:
+        """Give the table for a terminal, of at most so many lines; a last line says how many rows it leaves out."""
+        columns, rows = self._fitted(items, terminal.width())
+        table = Table(columns, rows, width=terminal.width(), colour=terminal.colours(sys.stdout))
+        shown = rows if len(rows) < lines else rows[: max(0, lines - 2)]
+        more = [] if len(shown) == len(rows) else [f"and {len(rows) - len(shown)} more"]
+        return [table.head(), *(table.line(row) for row in shown), *(more or ([] if rows else [f"no {self._name}s"]))]
+
+    def _fitted(self, items: Iterable[Item], width: int | None) -> tuple[list[str], list[list[str]]]:
+        """Give columns and rows as far as they fit; what is always shown of an agent is cut, never left out."""
+        rows = [self._kind.row(item.view, wide=self._wide) for item in items]
+        kept = AGENTS.columns if self._kind is AGENTS else ()
+        places = columns_with_room(self._columns, rows, width, kept)
+        return [self._columns[at] for at in places], [[row[at] for at in places] for row in rows]
 
     def _print_again(self, item: Item) -> None:
         if self._output in {"json", "yaml"}:
