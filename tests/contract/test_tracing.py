@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 
 import pytest
 from agent_contract.tracing import Span, Tracing
 from agent_contract.tracing.recorded import CurrentSpan
 from agent_contract.tracing.sdk import ChosenIds, RecordingTracing
 from opentelemetry import baggage
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, get_value
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, get_value
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -101,13 +102,18 @@ def test_agent_code_records_inside_its_task_and_only_if_that_is_recorded(flags: 
     recorder = Recorder(DEFAULT_ON)
     span = recorder.begin(flags)
     tracer = recorder.provider.get_tracer("the agent's own")
-    with span.current(), tracer.start_as_current_span("own") as own:
-        assert own.is_recording() == span.recording
-        assert CurrentSpan().ids()["trace_id"] == TRACE
-        current = CurrentSpan().context()
+
+    def work() -> None:
+        assert span.make_current() == {}
+        with tracer.start_as_current_span("own") as own:
+            assert own.is_recording() == span.recording
+            assert CurrentSpan().ids()["trace_id"] == TRACE
+            current = CurrentSpan().context()
         assert current is not None
         assert current.parent is not None
         assert current.parent.is_sampled == span.recording
+
+    copy_context().run(work)
     span.end()
     assert recorder.names() == ([] if flags == "00" else ["own", "POST /x"])
     assert CurrentSpan().context() is None
@@ -116,22 +122,21 @@ def test_agent_code_records_inside_its_task_and_only_if_that_is_recorded(flags: 
 def test_baggage_goes_on_as_it_came_unless_agent_code_changes_it() -> None:
     """Reading and writing it again would lose properties and spell it differently."""
 
-    def passed_on(change: Callable[[], None]) -> str | None:
-        with Recorder(DEFAULT_ON).begin("01", baggage="who=me;p=1, x=a%20b").current():
-            change()
-            context = CurrentSpan().context()
-            return None if context is None else context.baggage
+    def passed_on(flags: str, change: Callable[[], object]) -> str:
+        Recorder(DEFAULT_ON).begin(flags, baggage="who=me;p=1, x=a%20b").make_current()
+        change()
+        context = CurrentSpan().context()
+        assert context is not None
+        return context.baggage or ""
 
     def add() -> None:
-        tokens.append(attach(baggage.set_baggage("more", "1")))
+        attach(baggage.set_baggage("more", "1"))
 
-    tokens: list[object] = []
-    assert passed_on(lambda: None) == "who=me;p=1, x=a%20b"
-    changed = passed_on(add)
-    assert changed is not None
-    assert "more=1" in changed
-    assert "who=me" in changed
-    detach(tokens[0])  # type: ignore[arg-type]  # what attach gave
+    for flags in ("00", "01"):
+        assert copy_context().run(passed_on, flags, lambda: None) == "who=me;p=1, x=a%20b"
+        changed = copy_context().run(passed_on, flags, add)
+        assert "more=1" in changed
+        assert "who=me" in changed
 
 
 def test_what_is_unobserved_is_hidden_from_instrumentation() -> None:

@@ -148,7 +148,7 @@ class Execution:
         if task.outcome is not None:
             return
         span = self._begin_invocation(task)
-        structlog.contextvars.bind_contextvars(task_id=task.task_id, **span.ids)
+        structlog.contextvars.bind_contextvars(task_id=task.task_id, **span.make_current())
         context = self._context(task, span)
         current = asyncio.current_task()
         timer = self._timer(task)
@@ -161,8 +161,7 @@ class Execution:
         task.on_cancel = on_cancel
         chunks = _Chunks(task)
         try:
-            with span.current():
-                result = await self._agent.run(task.parameters, context, chunks.emit)
+            result = await self._agent.run(task.parameters, context, chunks.emit)
             self.table.end(task, "succeeded", result=result or chunks.joined())
         except BaseException as error:
             # Agent code may raise anything, SystemExit and CancelledError too: it becomes the task's outcome, unless

@@ -10,7 +10,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 TRACE_HEADERS: Final = frozenset((b"traceparent", b"tracestate", b"baggage"))
 
-_SAMPLED: Final = 1
+_ODD: Final = "13579bdf"
 _VERSION_0: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _LATER_VERSIONS: Final = re.compile(
     r"(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
@@ -26,8 +26,8 @@ class Parent(NamedTuple):
 
     @property
     def is_sampled(self) -> bool:
-        """Whether who sent it records its part."""
-        return bool(int(self.flags, 16) & _SAMPLED)
+        """Whether who sent it records its part: the lowest bit."""
+        return self.flags[1] in _ODD
 
 
 class TraceContext(Struct, frozen=True):

@@ -1,6 +1,8 @@
 """Spans over OpenTelemetry: a recorded one, one that was not sampled, and the current one of the running code."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Final
 
 from opentelemetry import baggage, trace
@@ -33,6 +35,11 @@ from agent_contract.tracing.spans import Attributes, Kind, Span
 _KINDS: Final = {Kind.INTERNAL: SpanKind.INTERNAL, Kind.SERVER: SpanKind.SERVER, Kind.CLIENT: SpanKind.CLIENT}
 _BAGGAGE: Final = W3CBaggagePropagator()
 _EMPTY: Final = Context()
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+_SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, _EMPTY)))
+"""Under which OpenTelemetry keeps the current span."""
+_TRACE_ID: Final = slice(3, 35)
+"""Where it stands in every version of `traceparent`."""
 _AS_IT_CAME: Final = create_key("baggage-as-it-came")
 
 
@@ -87,30 +94,32 @@ class RecordedSpan(Span):
             self._ended = True
             self._span.end()
 
-    def current(self) -> AbstractContextManager[Any]:
+    def make_current(self) -> Mapping[str, str]:
         """Make it the current one of OpenTelemetry: what agent code's own instrumentation records is inside it."""
-        return _Attached(_with_baggage(trace.set_span_in_context(self._span), self.context.baggage))
+        attach(_with_baggage(trace.set_span_in_context(self._span), self.context.baggage))
+        return _NOTHING
 
 
 class Unsampled(Span):
     """A span that is not sampled: what agent code's own instrumentation begins inside it is not either.
 
-    `made` is the `traceparent` that says so, in the place of the caller's; None where the caller's own does.
+    `traceparent` says so: the caller's, or (`made`) one in the place of it. `has_others`: the caller sent more of the
+    three headers.
     """
 
-    __slots__ = ("_has_others", "_made", "_trace_id")
+    __slots__ = ("_has_others", "_made", "_traceparent")
 
-    def __init__(self, given: Headers, trace_id: str, made: str | None = None, *, has_others: bool = True) -> None:
+    def __init__(self, given: Headers, traceparent: str, *, made: bool, has_others: bool) -> None:
         self._given = given
         self._context = None
-        self._trace_id = trace_id
+        self._traceparent = traceparent
         self._made = made
         self._has_others = has_others
 
     @property
     def ids(self) -> dict[str, str]:
         """Its `trace_id`."""
-        return {"trace_id": self._trace_id}
+        return {"trace_id": self._traceparent[_TRACE_ID]}
 
     @property
     def sampled_trace_id(self) -> str | None:
@@ -119,22 +128,23 @@ class Unsampled(Span):
 
     def onward(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Give the headers of a call that is made inside it."""
-        if self._made is None:
+        if not self._made:
             return headers
         if not self._has_others:
-            return [*headers, (b"traceparent", self._made.encode())]
+            return [*headers, (b"traceparent", self._traceparent.encode())]
         return replaced(headers, self.context)
 
-    def current(self) -> AbstractContextManager[Any]:
+    def make_current(self) -> Mapping[str, str]:
         """Make the decision the current one of OpenTelemetry."""
-        context = trace.set_span_in_context(_Unread(self), _EMPTY)
-        return _Attached(_with_baggage(context, self.context.baggage) if self._has_others else context)
+        context = Context({_SPAN_KEY: _Unread(self)})
+        attach(_with_baggage(context, self.context.baggage) if self._has_others else context)
+        return _NOTHING
 
     def _read(self) -> TraceContext:
         given = TraceContext.of(self._given)
-        if self._made is None:
+        if not self._made:
             return given
-        return TraceContext(self._made, None if given.parent is None else given.tracestate, given.baggage)
+        return TraceContext(self._traceparent, None if given.parent is None else given.tracestate, given.baggage)
 
 
 class _Unread(NonRecordingSpan):

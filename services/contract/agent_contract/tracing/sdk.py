@@ -65,18 +65,22 @@ class RecordingTracing(Tracing):
 
     def server(self, name: str, headers: Headers) -> Span:
         """Begin the span of a request: recorded if it is sampled, else one that passes the decision on."""
-        traceparent, others = find_traceparent(headers)
-        parent = None if traceparent is None else parse(traceparent.decode("latin-1"))
+        found, others = find_traceparent(headers)
+        if found is None:
+            return self._root(name, headers, has_others=others)
+        traceparent = found.decode("latin-1")
+        parent = parse(traceparent)
         if parent is None:
-            return self._root(name, headers, has_others=others or traceparent is not None)
+            return self._root(name, headers, has_others=True)
         if self._follows_parent and not parent.is_sampled:
-            return Unsampled(headers, parent.trace_id, has_others=others)
+            return Unsampled(headers, traceparent, made=False, has_others=others)
         given = TraceContext.of(headers)
         context = trace.set_span_in_context(remote(parent, given.tracestate), Context())
         if not self._follows_parent:
             decided = self._sampler.should_sample(context, int(parent.trace_id, 16), name, SpanKind.SERVER)
             if decided.decision is Decision.DROP:
-                return Unsampled(headers, parent.trace_id, f"00-{parent.trace_id}-{parent.span_id}-00")
+                refused = f"00-{parent.trace_id}-{parent.span_id}-00"
+                return Unsampled(headers, refused, made=True, has_others=True)
         return self._begin(name, context, given.baggage)
 
     def close(self, seconds: float) -> None:
@@ -99,9 +103,8 @@ class RecordingTracing(Tracing):
     def _root(self, name: str, headers: Headers, *, has_others: bool) -> Span:
         number = self._ids.generate_trace_id()
         if not self._samples_root(number):
-            trace_id = f"{number:032x}"
-            made = f"00-{trace_id}-{self._ids.generate_span_id():016x}-00"
-            return Unsampled(headers, trace_id, made, has_others=has_others)
+            made = f"00-{number:032x}-{self._ids.generate_span_id():016x}-00"
+            return Unsampled(headers, made, made=True, has_others=has_others)
         self._ids.begin(number)
         try:
             return self._begin(name, Context(), TraceContext.of(headers).baggage if has_others else None)

@@ -4,18 +4,16 @@ Those here record nothing and pass on what came: tracing is off, or the call is 
 `recorded`, with the same methods.
 """
 
-import contextlib
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from agent_contract.tracing.context import Headers, TraceContext
+from msgspec import UNSET, UnsetType
+
+from agent_contract.tracing.context import Headers, Parent, TraceContext, find_traceparent, parse
 
 Attributes = Mapping[str, str | int | float | bool]
-
-_NOTHING: Final = contextlib.nullcontext()
 
 
 class Kind(Enum):
@@ -29,7 +27,7 @@ class Kind(Enum):
 class Span:
     """A span that is not recorded. Every method of it costs next to nothing."""
 
-    __slots__ = ("_context", "_given")
+    __slots__ = ("_context", "_given", "_parent")
 
     recording = False
     """Whether it is recorded: ask before attributes are put together."""
@@ -37,6 +35,7 @@ class Span:
     def __init__(self, given: Headers = (), context: TraceContext | None = None) -> None:
         self._given = given
         self._context = context
+        self._parent: Parent | UnsetType | None = UNSET
 
     @property
     def context(self) -> TraceContext:
@@ -48,13 +47,14 @@ class Span:
     @property
     def ids(self) -> dict[str, str]:
         """What log lines about it carry: `trace_id`, also where only the caller has one, and `span_id` if recorded."""
-        parent = self.context.parent
+        parent = self._caller()
         return {} if parent is None else {"trace_id": parent.trace_id}
 
     @property
     def sampled_trace_id(self) -> str | None:
         """The id of its trace, if somebody keeps that: what a metric's exemplar may lead to."""
-        return self.context.sampled_trace_id
+        parent = self._caller()
+        return parent.trace_id if parent is not None and parent.is_sampled else None
 
     def onward(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Give the headers of a call that is made inside it; the caller's own three are among those given."""
@@ -73,9 +73,20 @@ class Span:
     def end(self) -> None:
         """End it; a second time changes nothing."""
 
-    def current(self) -> AbstractContextManager[Any]:
-        """Make it the current one for the code of a `with` block, and for threads and tasks that begin there."""
-        return _NOTHING
+    def make_current(self) -> Mapping[str, str]:
+        """Make it the current one of this task or thread, from now on, and of what begins there.
+
+        Gives the ids that log lines do not find by themselves then.
+        """
+        return self.ids
+
+    def _caller(self) -> Parent | None:
+        if isinstance(self._parent, UnsetType):
+            found = self._context.traceparent if self._context is not None else find_traceparent(self._given)[0]
+            self._parent = (
+                None if found is None else parse(found if isinstance(found, str) else found.decode("latin-1"))
+            )
+        return self._parent
 
     def _read(self) -> TraceContext:
         return TraceContext.of(self._given)
