@@ -80,11 +80,24 @@ def test_a_namespace_without_a_manager_is_named(lone: Namespace) -> None:
 
 
 def test_who_may_not_forward_is_told_so(lone: Namespace, limited: Path) -> None:
-    """In the API server's words."""
+    """In the API server's words; with the rights that the docs name it works."""
     ran = agentctl("--kubeconfig", str(limited), "-n", lone.name, "get", "agents", variables=PATH)
     assert ran.returncode == 1
     assert f"cannot reach the manager at service/the-manager in namespace {lone.name}" in ran.stderr
     assert "is forbidden" in ran.stderr
+    lone.apply(role())
+    assert agentctl("--kubeconfig", str(limited), "-n", lone.name, "get", "agents", variables=PATH).returncode == 0
+
+
+def role() -> dict[str, Any]:
+    """Give what somebody needs who talks to a manager through kubectl."""
+    rules = {"services": ["get", "list"], "pods": ["get", "list"], "pods/portforward": ["create"]}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "guest"},
+        "rules": [{"apiGroups": [""], "resources": [name], "verbs": verbs} for name, verbs in rules.items()],
+    }
 
 
 def test_a_watch_goes_on_with_the_manager_s_next_pod(lone: Namespace) -> None:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -42,6 +43,8 @@ class Forwarded:
         self._url = ""
         self._failures = 0
         self._lock = threading.Lock()
+        # The leash ends kubectl with the thread that started it, and the one that asks may be gone before the rest is.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="kubectl")
         self.name = f"service/{self._service.name} in {kubectl.place}"
         self.advice = f"{kubectl.typed('get', 'pods')} tells how its pods are"
 
@@ -50,7 +53,7 @@ class Forwarded:
         with self._lock:
             if self._forward is None or self._forward.ended or self._failures >= _MOST_FAILURES:
                 self._end()
-                self._forward, self._failures = _Forward(self._kubectl, self._service), 0
+                self._forward, self._failures = self._starter.submit(_Forward, self._kubectl, self._service).result(), 0
                 self._url = self._first_url(self._forward)
             return self._url
 
@@ -66,6 +69,7 @@ class Forwarded:
         """End kubectl."""
         with self._lock:
             self._end()
+        self._starter.shutdown()
 
     def _first_url(self, forward: "_Forward") -> str:
         try:

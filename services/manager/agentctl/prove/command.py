@@ -33,8 +33,10 @@ _OF_RESTART: Final = ("file", "pairs", "calls", "per_second", "strategy", "resta
 @click.argument("agent_id", metavar="[ID]", required=False, type=AGENT_ID)
 @click.option("-p", "pairs", multiple=True, metavar="NAME=TEXT|NAME:=JSON", help="A parameter of each call.")
 @click.option("-f", "file", type=click.Path(allow_dash=True), metavar="FILE|-", help="Parameters as a JSON object.")
-@click.option("--calls", type=click.IntRange(1, 1_000_000), default=200, help="At least so many calls [200].")
-@click.option("--per-second", type=click.FloatRange(0.1, 1000), default=20.0, help="So many calls a second [20].")
+@click.option(
+    "--calls", type=click.IntRange(1, 1_000_000), default=200, metavar="N", help="At least so many calls [200]."
+)
+@click.option("--per-second", type=click.FloatRange(0.1, 1000), default=20.0, metavar="R", help="Calls a second [20].")
 @click.option("--strategy", type=click.Choice(["rollout"]), help="Replace the pods by the platform's own rollout.")
 @click.option(
     "--restart/--no-restart", default=True, help="Restart it, or only call while you do something [--restart]."
