@@ -1,7 +1,7 @@
 """What metrics cost: `python -m benchmarks.metrics [recording] [page]`.
 
 - recording: calls through the manager, and to the adapter, each beside the same service whose recorder does nothing;
-  in turn, as ratios. Metrics may cost 3 % of throughput.
+  in turn, as ratios of calls and of processor time a call. Metrics may cost 3 % of throughput. Linux only.
 - page: the manager's `/metrics` with 1,000 agents of two instances, whose pages all change between two scrapes:
   processor time of a scrape and of the round that fetches them, and how long the event loop is held. Linux only.
 
@@ -30,11 +30,23 @@ from agent_manager.credentials import Credentials
 from agent_manager.manager import Manager
 from agent_manager.metrics import Form, negotiated
 
-from benchmarks.hot_paths import ANSWER, BACKEND, ECHO_AGENT, INSTANCE, compare, free_port, nginx, post, running
+from benchmarks.hot_paths import (
+    ANSWER,
+    BACKEND,
+    ECHO_AGENT,
+    INSTANCE,
+    free_port,
+    nginx,
+    post,
+    requests_per_second,
+    running,
+)
+from benchmarks.tracing import Measured, Served
 
 AGENTS = 1000
 INSTANCES = 2
 SCRAPES = 8
+ROUNDS = 9
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0"
 SILENT = """
 import runpy, sys
@@ -62,36 +74,69 @@ server {{ {listen}
 
 def recording(directory: Path) -> None:
     """Compare both services with themselves when nothing is recorded."""
-    _manager(directory)
-    _adapter(directory)
+    with contextlib.ExitStack() as stack:
+        _compare("manager", _managers(directory, stack), directory)
+    with contextlib.ExitStack() as stack:
+        _compare("adapter", _adapters(directory, stack), directory)
 
 
-def _manager(directory: Path) -> None:
-    backend, ours, silent = free_port(), free_port(), free_port()
+def _compare(name: str, served: list[Served], directory: Path) -> None:
+    """Call the recording one and the silent one in turn, and print what recording costs."""
+    rounds: list[tuple[Measured, Measured]] = []
+    for number in range(ROUNDS):
+        print(f"  {name}: round {number + 1} of {ROUNDS}", end="\r", flush=True)
+        rounds.append((_called(served[0], directory), _called(served[1], directory)))
+    calls = [ours.calls_a_second / silent.calls_a_second for ours, silent in rounds]
+    processor = [ours.microseconds_a_call / silent.microseconds_a_call for ours, silent in rounds]
+    ours, silent = (statistics.median(each[place].microseconds_a_call for each in rounds) for place in (0, 1))
+    print(
+        f"{name}, recording   calls {statistics.median(calls):.3f} ({min(calls):.2f} to {max(calls):.2f})"
+        f"   processor {statistics.median(processor):.3f} ({min(processor):.2f} to {max(processor):.2f})"
+        f"   {silent:.1f} -> {ours:.1f} us a call"
+    )
+
+
+def _called(served: Served, directory: Path) -> Measured:
+    """Give one round: on a busy machine what the process used says more than what came through."""
+    before, began = _processor_seconds(served.process.pid), time.perf_counter()
+    calls_a_second = requests_per_second(served.url, directory)
+    used, took = _processor_seconds(served.process.pid) - before, time.perf_counter() - began
+    return Measured(calls_a_second, used / (calls_a_second * took) * 1e6)
+
+
+def _processor_seconds(pid: int) -> float:
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _managers(directory: Path, stack: contextlib.ExitStack) -> list[Served]:
+    backend = free_port()
     nginx(directory, "backend", BACKEND.format(port=backend, answer=ANSWER, instance=INSTANCE))
-    with contextlib.ExitStack() as stack:
-        start = stack.enter_context
-        start(running(["nginx", "-c", f"{directory}/backend.conf"], f"http://127.0.0.1:{backend}/status", directory))
-        for port, program in ((ours, ["-m", "agent_manager"]), (silent, _silent("agent_manager", SILENT_MANAGER))):
-            command = [sys.executable, *program, "--port", str(port)]
-            start(running(command, f"http://127.0.0.1:{port}/health", directory, REGISTRATION_TTL_SECONDS="600"))
-            service = {"id": "bench", "serviceUrl": f"http://127.0.0.1:{backend}", "instanceId": INSTANCE}
-            post(f"http://127.0.0.1:{port}/api/agent-services/register", {**service, "status": "running"})
-        base = "http://127.0.0.1:{}/api/agent-services/bench/execute"
-        compare("manager / not recording", base.format(ours), base.format(silent), directory)
+    url = f"http://127.0.0.1:{backend}"
+    stack.enter_context(running(["nginx", "-c", f"{directory}/backend.conf"], f"{url}/status", directory))
+    served = []
+    for program in (["-m", "agent_manager"], _silent("agent_manager", SILENT_MANAGER)):
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        command = [sys.executable, *program, "--port", str(port)]
+        process = stack.enter_context(running(command, f"{base}/health", directory, REGISTRATION_TTL_SECONDS="600"))
+        service = {"id": "bench", "serviceUrl": url, "instanceId": INSTANCE, "status": "running"}
+        post(f"{base}/api/agent-services/register", service)
+        served.append(Served(f"{base}/api/agent-services/bench/execute", process))
+    return served
 
 
-def _adapter(directory: Path) -> None:
+def _adapters(directory: Path, stack: contextlib.ExitStack) -> list[Served]:
     (directory / "echo_agent.py").write_text(ECHO_AGENT)
-    ours, silent = free_port(), free_port()
-    with contextlib.ExitStack() as stack:
-        for port, program in ((ours, ["-m", "agent_adapter"]), (silent, _silent("agent_adapter", SILENT_ADAPTER))):
-            options = ["--agent", "bench", "--entry-point", "echo_agent:echo", "--host", "127.0.0.1"]
-            command = [sys.executable, *program, *options, "--port", str(port)]
-            url = f"http://127.0.0.1:{port}/ready"
-            stack.enter_context(running(command, url, directory, AGENT_MAX_CONCURRENCY="64"))
-        base = "http://127.0.0.1:{}/execute"
-        compare("adapter / not recording", base.format(ours), base.format(silent), directory)
+    served = []
+    for program in (["-m", "agent_adapter"], _silent("agent_adapter", SILENT_ADAPTER)):
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        options = ["--agent", "bench", "--entry-point", "echo_agent:echo", "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, *program, *options]
+        process = stack.enter_context(running(command, f"{base}/ready", directory, AGENT_MAX_CONCURRENCY="64"))
+        served.append(Served(f"{base}/execute", process))
+    return served
 
 
 def _silent(module: str, patch: str) -> list[str]:

@@ -71,7 +71,7 @@ FLOORS = {
             "sessions",
             "attempts",
         }
-        | {"login_attempts", "samples", "configured", "console", "holder"},
+        | {"login_attempts", "samples", "scrapes", "configured", "console", "holder"},
         {"handlers"},
         {"app"},
         {"__main__"},

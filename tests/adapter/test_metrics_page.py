@@ -1,5 +1,6 @@
 """The metrics page beside the adapter's own families: formats, exemplars, and what the agent's code registered."""
 
+import asyncio
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -35,6 +36,7 @@ class Agents(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.error: Exception | None = None
         self.lines = 1
+        self.asked = 0
         self.may_end = threading.Event()
         self.may_end.set()
         registry.register(self)
@@ -45,6 +47,7 @@ class Agents(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Give one family, or raise."""
+        self.asked += 1
         assert self.may_end.wait(10)
         if self.error is not None:
             raise self.error
@@ -155,10 +158,17 @@ async def test_a_collector_that_hangs_is_waited_for_once(registry: CollectorRegi
         for _ in range(2):
             assert names((await page.render(""))[1]) == {"agent_task_running"}
     agents.may_end.set()
-    assert [line["reason"] for line in logs] == [
-        "it was not collected within 0.01 s",
-        "it was not collected before the next scrape came",
-    ]
+    assert [line["reason"] for line in logs] == ["it was not collected within 0.01 s"]
+    assert agents.asked == 1
+
+
+async def test_scrapers_that_come_at_once_have_the_same(registry: CollectorRegistry, agents: Agents) -> None:
+    """One after the other, and each in its own format."""
+    agents.lines = 2
+    page = Page(Own(), registry)
+    pages = await asyncio.gather(*(page.render(accept) for accept in ("", OPEN, "", OPEN)))
+    assert [text.count(b"documents{") for _, text in pages] == [2] * 4
+    assert [text.endswith(b"# EOF\n") for _, text in pages] == [False, True, False, True]
 
 
 async def test_metrics_without_end_are_left_out(registry: CollectorRegistry, agents: Agents) -> None:

@@ -133,7 +133,7 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics, tracing:
     if config.isolation == "process":
         from agent_adapter.agents.worker_agent import WorkerAgent  # noqa: PLC0415  # only its kind loads it
 
-        return WorkerAgent(
+        worker = WorkerAgent(
             str(config.entry_point),
             threads=settings.max_concurrency,
             log_level=settings.log_level,
@@ -142,6 +142,8 @@ def _agent(settings: AdapterSettings, on_change: Any, metrics: Metrics, tracing:
             on_restart=metrics.child_restarted,
             schema=schema,
         )
+        metrics.page.source = worker.metrics
+        return worker
     from agent_adapter.agents.python_agent import PythonAgent  # noqa: PLC0415  # only its kind loads it
 
     return PythonAgent(str(config.entry_point), threads=settings.max_concurrency, schema=schema)

@@ -36,6 +36,8 @@ class ToChild(Struct, rename="camel", frozen=True, omit_defaults=True):
     streaming: bool = False
     taken: int = 0
     answer: CallAnswer | UnsetType = UNSET
+    metrics: str | UnsetType = UNSET
+    """The `Accept` of who asks for the metrics of the worker's process; no task is meant."""
 
 
 class FromChild(Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -78,6 +80,7 @@ class FromWorker(FromChild, rename="camel", frozen=True, omit_defaults=True):
     ready: Ready | UnsetType = UNSET
     failed: str | UnsetType = UNSET
     call: Call | UnsetType = UNSET
+    metrics: str | UnsetType = UNSET
     streamed: bool = False
 
 

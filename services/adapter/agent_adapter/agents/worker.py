@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
@@ -18,7 +19,7 @@ import uvloop
 from agent_contract.problems import Problem
 from agent_contract.tracing import continuing
 from agent_contract.tracing.loading import load_in_child
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from agent_adapter.agents.json_lines import FromWorker, Ready, ToChild
 from agent_adapter.agents.python_agent import PythonAgent
@@ -67,6 +68,7 @@ class Worker:
         self._input = wire.input
         self._checked = checked
         self._tasks: dict[str, WorkerTask] = {}
+        self._telling: set[asyncio.Future[None]] = set()
         self._decoder = msgspec.json.Decoder(ToChild)
 
     async def live(self) -> int:
@@ -92,7 +94,11 @@ class Worker:
         return 0
 
     def _told(self, asked: ToChild) -> None:
-        if asked.parameters is not UNSET:
+        if not isinstance(asked.metrics, UnsetType):
+            telling = asyncio.ensure_future(self._tell_metrics(asked.metrics))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+        elif asked.parameters is not UNSET:
             task = self._tasks[asked.task_id] = WorkerTask(asked, self._send, asyncio.get_running_loop())
             task.running = asyncio.create_task(self._run(task, asked.parameters))
             task.running.add_done_callback(lambda _: self._forget(task))
@@ -100,6 +106,19 @@ class Worker:
             known.told(asked)
             if asked.cancel:
                 self._cancel(known)
+
+    async def _tell_metrics(self, accept: str) -> None:
+        """Say what the agent's code registered; nothing is loaded for an agent that registers nothing."""
+        page = b""
+        if "prometheus_client" in sys.modules:
+            from agent_adapter.metrics.registered import leave_out_defaults, registered  # noqa: PLC0415  # as said
+
+            leave_out_defaults()
+            try:
+                page = await asyncio.to_thread(registered, accept)
+            except Exception:
+                log.exception("collecting the agent's metrics failed")
+        self._send(FromWorker(metrics=page.decode()))
 
     def _cancel(self, task: WorkerTask) -> None:
         """Cancel a task. What does not end is ended with the process, but not where others would go with it."""

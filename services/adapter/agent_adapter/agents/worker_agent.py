@@ -52,12 +52,30 @@ class WorkerAgent(CommandAgent):
         launch = Launch(command, environment, f"process of {entry_point}", directory)
         super().__init__(launch, on_change=on_change, on_restart=on_restart, schema=schema)
         self.streams = False
+        self._page: asyncio.Future[bytes] | None = None
         self._annotated: dict[str, Any] | None = None
 
     @property
     def parameters_schema(self) -> dict[str, Any] | None:
         """The configuration's schema, else that of the annotation."""
         return self._parameters.schema or self._annotated
+
+    async def metrics(self, accept: str) -> bytes:
+        """Give what the agent's code registered with prometheus-client in its process, in the format asked for.
+
+        Nothing where that ends meanwhile. One at a time may ask, and bounds the time; raises Problem `agent-crashed`.
+        """
+        child = await self._keeper.living()
+        page: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._page = page
+        await child.send(ToChild("", metrics=accept))
+        return await page
+
+    def bereaved(self) -> None:
+        """Fail what was in the child, the wait for its metrics too."""
+        if self._page is not None and not self._page.done():
+            self._page.set_result(b"")
+        super().bereaved()
 
     def note(self, line: bytes) -> None:
         """Log a record of the worker again as the adapter's own, with its task; other lines as they are."""
@@ -96,6 +114,9 @@ class WorkerAgent(CommandAgent):
             self._keeper.settled()
         elif not isinstance(said.failed, UnsetType):
             self._keeper.complain(said.failed)
+        elif not isinstance(said.metrics, UnsetType):
+            if self._page is not None and not self._page.done():
+                self._page.set_result(said.metrics.encode())
         else:
             await super()._heard(said)
 
