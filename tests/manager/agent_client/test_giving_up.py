@@ -187,3 +187,16 @@ async def test_close_ends_calls_in_hand_and_refuses_others(clock: Clock) -> None
         await until_gone(there.peers[0])
         with pytest.raises(ConnectFailed, match="client is closed"):
             await client.call(there.origin, "GET", "/").response()
+
+
+async def test_a_connection_given_up_while_it_is_made_is_not_waited_for(client: AgentClient) -> None:
+    """At whichever turn of the event loop: uvloop tells nobody of its end, and a close would wait for ever."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        for turns in range(8):
+            making = asyncio.create_task(client._pool(Origin(*listener.getsockname())).connect())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            making.cancel()
+            await asyncio.wait([making])
+        async with asyncio.timeout(5):
+            await client.close()

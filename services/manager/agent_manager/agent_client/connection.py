@@ -110,6 +110,10 @@ class Connection(asyncio.Protocol):
         if parser.complete:
             self._finish()
 
+    def never_was(self) -> None:
+        """Be forgotten: who wanted this connection gave up while it was made, and its socket is closed."""
+        self._keeper.forget(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End the call in hand: its response is complete now if its body lasts until here, else it is lost."""
         self._keeper.forget(self)

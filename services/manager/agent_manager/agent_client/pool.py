@@ -131,14 +131,25 @@ class Pool:
     async def _open_to(self, address: str) -> Connection:
         if self._closed:
             raise ConnectFailed(f"cannot connect to {self.origin}: the client is closed")
-        origin = self.origin
-        _, connection = await asyncio.get_running_loop().create_connection(
-            self._new,
-            address,
-            origin.port,
-            ssl=(self._settings.ssl_context or _default_ssl_context()) if origin.tls else None,
-            server_hostname=origin.host if origin.tls else None,
-        )
+        origin, made = self.origin, []
+
+        def new() -> Connection:
+            made.append(self._new())
+            return made[-1]
+
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                new,
+                address,
+                origin.port,
+                ssl=(self._settings.ssl_context or _default_ssl_context()) if origin.tls else None,
+                server_hostname=origin.host if origin.tls else None,
+            )
+        except BaseException:
+            # uvloop does not tell a protocol that its connection is closed where its making was cancelled
+            for connection in made:
+                connection.never_was()
+            raise
         if self._closed:  # while we waited
             connection.close()
             raise ConnectFailed(f"cannot connect to {origin}: the client is closed")
