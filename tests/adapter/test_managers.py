@@ -1,6 +1,7 @@
 """What an instance tells its manager: that it is there, how it is, what finished, that it goes."""
 
 import asyncio
+import statistics
 from typing import Any
 
 import pytest
@@ -193,9 +194,10 @@ async def test_a_manager_that_does_not_answer_is_asked_no_more_often_than_one_th
     link = unspoken(interval=5.0)
     assert link._pause_seconds(1) <= 0.5
     link._silent = True
-    for attempt in (1, 2, 100):
-        assert link._pause_seconds(attempt) + 2.0 >= 0.9 * 5.0  # it was waited for 2 s before
-        assert link._pause_seconds(attempt) <= 5.0
+    pauses = [link._pause_seconds(attempt) for attempt in range(1, 1001)]
+    assert max(pauses) <= 5.0
+    assert statistics.mean(pauses) + 2.0 > 4.0  # it was waited for 2 s before
+    assert statistics.stdev(pauses) > 1.0  # a thousand instances do not come back at once
 
 
 async def test_beats_share_a_connection(begin: Begin) -> None:

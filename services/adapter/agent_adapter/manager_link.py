@@ -258,15 +258,14 @@ class ManagerLink:
     def _pause_seconds(self, attempt: int) -> float:
         """Give how long to wait behind so many failures: not long for a manager that is coming up.
 
-        One that takes connections and does not answer has too much to do, or hangs: it is asked no more often than if
-        it answered.
+        One that takes connections and does not answer has too much to do, or hangs: with the time that it was waited
+        for, it is asked no more often than if it answered, and not by all instances at once.
         """
-        usual = self._interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # jitter
         if not attempt:
-            return usual
+            return self._interval * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # jitter
         longest: float = min(self._interval, _FIRST_RETRY_SECONDS * 2 ** min(attempt, _MOST_DOUBLINGS))
         if self._silent:
-            return max(longest, usual - _ANSWER_SECONDS)
+            longest = self._interval
         return random.uniform(min(0.05, longest), longest)  # noqa: S311  # jitter
 
 
