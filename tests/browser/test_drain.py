@@ -49,7 +49,7 @@ async def test_a_stop_is_foretold(harbour: BusyFleet, leaver: str, open_console:
     await expect(console.dialog).to_contain_text("3 tasks run")
     await expect(console.dialog).to_contain_text("is cut off")
     await expect(console.dialog).to_contain_text("No instance is left afterwards")
-    await console.dialog.get_by_label("5m 00s").check()
+    await console.dialog.get_by_label("5m 00s", exact=True).check()
     await expect(console.dialog).to_contain_text("in 5 min, is cut off")
     await console.dialog.get_by_role("button", name="Leave it as it is").click()
     assert (await harbour.fleet.listing())["leaver"]["state"] == "running"

@@ -10,17 +10,21 @@ const SHOWN_SECONDS = 120;
 const SHAPES = { waiting: "clock", draining: "stopping", done: "check", failed: "problem" };
 
 export function progressOfActions() {
-  const shown = live.actions.filter(
-    (action) => (action.state === "running" && action.instances.length > 1) || (action.state === "failed" && secondsSince(action.endedAt) < SHOWN_SECONDS),
-  );
+  const shown = live.actions.filter(isShown);
   if (shown.length === 0) return nothing;
   return html`<div class="actions">${repeat(shown, (action) => action.actionId, one)}</div>`;
+}
+
+function isShown(action) {
+  if (action.state === "running") return action.instances.length > 1;
+  if (action.state !== "failed" || secondsSince(action.endedAt) > SHOWN_SECONDS) return false;
+  return !action.instances.every((step) => step.state === "done" || step.error?.code === "not-draining"); // it was called off
 }
 
 function one(action) {
   const done = action.instances.filter((step) => step.state === "done").length;
   const many = action.instances.length;
-  return html`<section class="card action a-${action.state}" aria-label="${action.action} under way">
+  return html`<section class="card action a-${action.state}" aria-label="${action.action} of ${clock(action.startedAt, { seconds: true })}, ${shortId(action.actionId)}">
     <header>${icon(action.action)}<h2>${action.action[0].toUpperCase()}${action.action.slice(1)} ${action.state === "failed" ? "failed" : "under way"}</h2>
       <span class="muted">${done} of ${many} done, since ${duration(secondsSince(action.startedAt))}${action.by ? `, ordered by ${action.by}` : ""} at ${clock(action.startedAt)}</span>
     </header>

@@ -6,7 +6,7 @@ import { count, latency, percent, rate } from "../core/format.js";
 import { agentHref } from "../core/router.js";
 import { health, healthText, inHand, losses, traffic } from "../fleet/health.js";
 import { executeTab } from "../execute/tab.js";
-import { logsTab } from "../logs/tab.js";
+import { logsTab } from "../log/tab.js";
 import { icon, stateMark } from "../ui/icons.js";
 import { charts } from "./charts.js";
 import { drainCards } from "./drain-card.js";
