@@ -17,8 +17,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from agent_contract.serving import new_event_loop
@@ -41,7 +43,6 @@ from benchmarks.hot_paths import (
     requests_per_second,
     running,
 )
-from benchmarks.tracing import Measured, Served
 
 AGENTS = 1000
 INSTANCES = 2
@@ -72,6 +73,20 @@ server {{ {listen}
 """
 
 
+class Served(NamedTuple):
+    """A service: where its calls go, and its process."""
+
+    url: str
+    pid: int
+
+
+class Called(NamedTuple):
+    """What one round of calls came to."""
+
+    calls_a_second: float
+    microseconds_a_call: float
+
+
 def recording(directory: Path) -> None:
     """Compare both services with themselves when nothing is recorded."""
     with contextlib.ExitStack() as stack:
@@ -82,7 +97,7 @@ def recording(directory: Path) -> None:
 
 def _compare(name: str, served: list[Served], directory: Path) -> None:
     """Call the recording one and the silent one in turn, and print what recording costs."""
-    rounds: list[tuple[Measured, Measured]] = []
+    rounds: list[tuple[Called, Called]] = []
     for number in range(ROUNDS):
         print(f"  {name}: round {number + 1} of {ROUNDS}", end="\r", flush=True)
         rounds.append((_called(served[0], directory), _called(served[1], directory)))
@@ -96,12 +111,12 @@ def _compare(name: str, served: list[Served], directory: Path) -> None:
     )
 
 
-def _called(served: Served, directory: Path) -> Measured:
+def _called(served: Served, directory: Path) -> Called:
     """Give one round: on a busy machine what the process used says more than what came through."""
-    before, began = _processor_seconds(served.process.pid), time.perf_counter()
+    before, began = _processor_seconds(served.pid), time.perf_counter()
     calls_a_second = requests_per_second(served.url, directory)
-    used, took = _processor_seconds(served.process.pid) - before, time.perf_counter() - began
-    return Measured(calls_a_second, used / (calls_a_second * took) * 1e6)
+    used, took = _processor_seconds(served.pid) - before, time.perf_counter() - began
+    return Called(calls_a_second, used / (calls_a_second * took) * 1e6)
 
 
 def _processor_seconds(pid: int) -> float:
@@ -122,7 +137,7 @@ def _managers(directory: Path, stack: contextlib.ExitStack) -> list[Served]:
         process = stack.enter_context(running(command, f"{base}/health", directory, REGISTRATION_TTL_SECONDS="600"))
         service = {"id": "bench", "serviceUrl": url, "instanceId": INSTANCE, "status": "running"}
         post(f"{base}/api/agent-services/register", service)
-        served.append(Served(f"{base}/api/agent-services/bench/execute", process))
+        served.append(Served(f"{base}/api/agent-services/bench/execute", process.pid))
     return served
 
 
@@ -135,7 +150,7 @@ def _adapters(directory: Path, stack: contextlib.ExitStack) -> list[Served]:
         options = ["--agent", "bench", "--entry-point", "echo_agent:echo", "--host", "127.0.0.1", "--port", str(port)]
         command = [sys.executable, *program, *options]
         process = stack.enter_context(running(command, f"{base}/ready", directory, AGENT_MAX_CONCURRENCY="64"))
-        served.append(Served(f"{base}/execute", process))
+        served.append(Served(f"{base}/execute", process.pid))
     return served
 
 
@@ -175,6 +190,15 @@ def _adapters_page(directory: Path) -> str:
     return "\n".join(f"{line.rpartition(' ')[0]} @" if "_seconds_sum" in line else line for line in text.split("\n"))
 
 
+@dataclass
+class Turns:
+    """What a while took: seconds, processor time, and the longest time that the event loop was held."""
+
+    seconds: float = 0.0
+    cpu: float = 0.0
+    held: float = 0.0
+
+
 async def _measure(origins: list[Origin]) -> None:
     parts = Parts(load(CommandLine(), {}), Credentials({}, time.monotonic))
     manager = parts.manager
@@ -184,21 +208,20 @@ async def _measure(origins: list[Origin]) -> None:
         manager.registry.register(told, origin)
     async with parts.running():
         before = _resident_bytes()
+        gc.disable()  # a collection takes as long as the fleet is large, scraped or not: that is not measured here
+        _print_turns("nothing asked for", [await _idle() for _ in range(2)])
         for name, encoding in (("gzip", "gzip"), ("not compressed", "identity")):
             form = negotiated(OPEN_METRICS, encoding)
-            rounds = [await _round(manager, form) for _ in range(SCRAPES)]
+            _print_turns("a round and the scrape that begins it", [await _round(manager, form) for _ in range(SCRAPES)])
             scrapes = [await _scrape(manager, form) for _ in range(SCRAPES)]
             for number in range(AGENTS):
                 manager.metrics.forwarded(f"agent-{number:04}", 200, 0.2)
             after_calls = await _scrape(manager, form)
-            size = scrapes[0][1] / 1e6
-            cpu = statistics.median(one[0] for one in scrapes) * 1e3
+            cpu, calls = statistics.median(one[0] for one in scrapes) * 1e3, after_calls[0] * 1e3
             print(
-                f"a scrape, {name}: {size:.2f} MB, {cpu:.1f} ms of CPU; {after_calls[0] * 1e3:.1f} after calls to all"
+                f"a scrape, {name}: {scrapes[0][1] / 1e6:.2f} MB, {cpu:.1f} ms of CPU, {calls:.1f} after calls to all"
             )
-            cpu, held = (statistics.median(column) * 1e3 for column in zip(*rounds[1:], strict=True))
-            print(f"  a round and a scrape in it: {cpu:.0f} ms of CPU, the loop held for {held:.1f} ms at most")
-        print(f"  memory: {(_resident_bytes() - before) / 1e6:.0f} MB more than without pages")
+        print(f"memory: {(_resident_bytes() - before) / 1e6:.0f} MB more than without pages")
 
 
 async def _scrape(manager: Manager, form: Form) -> tuple[float, int]:
@@ -209,26 +232,49 @@ async def _scrape(manager: Manager, form: Form) -> tuple[float, int]:
     return time.process_time() - began, size
 
 
-async def _round(manager: Manager, form: Form) -> tuple[float, float]:
-    """Give the processor time of a round with its scrape, and the longest turn of the event loop in it."""
-    began, turns = time.process_time(), [0.0]
-    async with asyncio.TaskGroup() as group:
-        watching = group.create_task(_watch(turns))
-        over = group.create_task(manager.scrapes.over())
+async def _round(manager: Manager, form: Form) -> Turns:
+    """Measure a round with the scrape that begins it."""
+    async with _watched() as turns:
+        over = asyncio.ensure_future(manager.scrapes.over())
         await manager.scrapes.ask()
         await _scrape(manager, form)
         await over
-        watching.cancel()
     await asyncio.sleep(1)  # rounds begin a second apart
-    return time.process_time() - began, max(turns)
+    return turns
 
 
-async def _watch(turns: list[float]) -> None:
+async def _idle() -> Turns:
+    """Measure what the manager does anyway: it probes, sweeps and samples."""
+    async with _watched() as turns:
+        await asyncio.sleep(5)
+    return turns
+
+
+@contextlib.asynccontextmanager
+async def _watched() -> AsyncIterator[Turns]:
+    turns, began, cpu = Turns(), time.perf_counter(), time.process_time()
+    watching = asyncio.create_task(_watch(turns))
+    try:
+        yield turns
+    finally:
+        watching.cancel()
+        turns.seconds, turns.cpu = time.perf_counter() - began, time.process_time() - cpu
+
+
+def _print_turns(name: str, found: list[Turns]) -> None:
+    seconds, cpu, held = (
+        statistics.median(getattr(one, part) for one in found[1:]) for part in ("seconds", "cpu", "held")
+    )
+    share = cpu / seconds * 100
+    print(f"{name}: {share:.0f} % of a core for {seconds:.1f} s, the loop held for {held * 1e3:.1f} ms at most")
+
+
+async def _watch(turns: Turns) -> None:
     """Note how much processor time passes between two turns: what others do, and not who else has the processor."""
     while True:
         began = time.thread_time()
         await asyncio.sleep(0.001)
-        turns.append(time.thread_time() - began)
+        turns.held = max(turns.held, time.thread_time() - began)
 
 
 def _resident_bytes() -> int:

@@ -29,10 +29,10 @@ FIRST_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 1.0
 _LEAST_SECONDS: Final = 1.0
 """Between two rounds, for scrapers that come at the same time."""
-_AT_ONCE: Final = 8
-"""Pages under way: 8 MiB at most, and 8 sockets for a second each where nobody answers."""
-_PAUSE_SECONDS: Final = 0.016
-"""After as many: 500 instances a second at most, which takes a third of a core while it lasts."""
+_AT_ONCE: Final = 4
+"""Pages under way: 4 MiB at most, and what is read of them between two turns of the event loop is a millisecond."""
+_PAUSE_SECONDS: Final = 0.008
+"""After as many: 500 instances a second at most, of which each takes 0.65 ms of processor time."""
 _FAILURES: Final = 2
 """In a row, after which what is known of an instance is shown no more."""
 _OK: Final = 200

@@ -35,6 +35,6 @@ def test_a_piece_may_be_used_again() -> None:
 
 
 def test_it_is_small() -> None:
-    """Level 1 makes a twentieth of a page of metrics."""
+    """Level 1 makes less than a sixth of such lines."""
     text = b"".join(b'agent_task_running{agent="a",instance_id="%08d"} 1.0\n' % number for number in range(1000))
     assert len(joined([text])) < len(text) / 6

@@ -45,6 +45,8 @@ class _Shown:
         self.said: dict[str, object] = {}
         self.instances = series("agent_manager_instances", _each(own, "state", STATES))
         self.desired = series("agent_manager_desired_state", _each(own, "state", DESIRED))
+        self.codes = 0
+        self.requests = b""
         self.retries = series("agent_manager_forward_retries_total", _each(own, "reason", RETRY_REASONS))
         self.drains = series("agent_manager_drains_total", _each(own, "outcome", OUTCOMES))
         self.durations = histogram("agent_manager_forward_duration_seconds", own)
@@ -112,8 +114,12 @@ class OfAgents:
 
 
 def _calls(shown: _Shown, counts: AgentCounts) -> Said:
-    template = series("agent_manager_forward_requests_total", _each(shown.own, "code", map(str, counts.codes)))
-    yield "forward_requests", lines(template, *counts.codes.values())
+    if len(counts.codes) != shown.codes:  # a code never goes
+        shown.codes = len(counts.codes)
+        shown.requests = series(
+            "agent_manager_forward_requests_total", _each(shown.own, "code", map(str, counts.codes))
+        )
+    yield "forward_requests", lines(shown.requests, *counts.codes.values())
     yield "forward_duration_seconds", histogram_lines(shown.durations, counts.durations)
 
 

@@ -24,22 +24,26 @@ def series(name: str, labels: Iterable[str]) -> Template:
 
 
 def histogram(name: str, labels: str) -> Template:
-    """Give the template of a histogram: each bucket, the sum, the count."""
+    """Give the template of a histogram: each bucket, the sum, the count, as `histogram_lines` fills it in."""
     buckets = [f'{labels},le="{bound}"' for bound in _BOUNDS]
-    return series(f"{name}_bucket", buckets) + series(f"{name}_sum", [labels]) + series(f"{name}_count", [labels])
+    counts = series(f"{name}_bucket", buckets).replace(b"%b", b"%d.0")
+    return (
+        counts
+        + series(f"{name}_sum", [labels]).replace(b"%b", b"%a")
+        + series(f"{name}_count", [labels]).replace(b"%b", b"%d.0")
+    )
 
 
 def histogram_lines(template: Template, counts: DurationCounts) -> Lines:
     """Give the lines of a histogram, with its exemplars where it has some."""
     cumulative = counts.cumulative()
-    numbers = [b"%d.0" % number for number in cumulative]
-    rest = (repr(counts.sum_seconds).encode(), numbers[-1])
-    plain = template % (*numbers, *rest)
+    plain = template % (*cumulative, counts.sum_seconds, cumulative[-1])
     if not counts.exemplars:
         return Lines(plain, plain)
+    rich = plain.split(b"\n")
     for bucket, exemplar in counts.exemplars.items():
-        numbers[bucket] += f' # {{trace_id="{exemplar.trace_id}"}} {exemplar.seconds!r} {exemplar.at:.3f}'.encode()
-    return Lines(plain, template % (*numbers, *rest))
+        rich[bucket] += f' # {{trace_id="{exemplar.trace_id}"}} {exemplar.seconds!r} {exemplar.at:.3f}'.encode()
+    return Lines(plain, b"\n".join(rich))
 
 
 def _written(number: float) -> bytes:
