@@ -54,8 +54,8 @@ images: ## build agent-manager:dev, agent-adapter:dev and agent-examples:dev
 	@$(IMAGE) -f Dockerfile.adapter -t agent-adapter:dev .
 	@$(IMAGE) -f Dockerfile.adapter --target examples -t agent-examples:dev .
 
-# These share one engine or cluster, or measure: their tests run one after the other.
-ALONE := tests/containers tests/cluster
+# These share one engine, cluster or browser, or measure: their tests run one after the other.
+ALONE := tests/containers tests/cluster tests/browser
 
 test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests (TEST_PROFILE=full for all of them)
 	@$(BIN)/pytest $(ALONE:%=--ignore %)

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it has no types
 from playwright.async_api import ConsoleMessage, Locator, Page, TimeoutError, expect  # noqa: A004  # its own
 
 PATIENCE_MS: Final = 40_000

@@ -1,4 +1,4 @@
-"""Calling an agent by hand: a form from its schema, what it streams, what becomes of it, and the same on a command line."""
+"""Calling an agent by hand: a form from its schema, what it streams, what became of it, the same as a command."""
 
 import json
 import shlex

@@ -51,7 +51,8 @@ async def is_harmless(console: Console) -> bool:
     """Tell whether nothing of it ran, and nothing of it became an element."""
     found: dict[str, Any] = await console.value(
         "({ran: window.canary, images: document.images.length, bold: document.querySelectorAll('main b').length,"
-        " scripts: document.scripts.length, marked: [...document.querySelectorAll('b')].some(b => b.textContent === 'bold')})"
+        " scripts: document.scripts.length,"
+        " marked: [...document.querySelectorAll('b')].some(b => b.textContent === 'bold')})"
     )
     return found.get("ran") is None and found["images"] == 0 and found["scripts"] == 2 and not found["marked"]
 

@@ -16,7 +16,7 @@ FIRST_LINES_MS = 3000
 DRAW_MS = 100
 _OBSERVE = """
 new MutationObserver(() => {
-  if (window.firstLines === undefined && document.querySelector(".fleet .rows .line")) window.firstLines = performance.now();
+  if (document.querySelector(".fleet .rows .line")) window.firstLines ??= performance.now();
 }).observe(document, {childList: true, subtree: true});
 """
 

@@ -24,14 +24,30 @@ function isShown(action) {
 function one(action) {
   const done = action.instances.filter((step) => step.state === "done").length;
   const many = action.instances.length;
-  return html`<section class="card action a-${action.state}" aria-label="${action.action} of ${clock(action.startedAt, { seconds: true })}, ${shortId(action.actionId)}">
-    <header>${icon(action.action)}<h2>${action.action[0].toUpperCase()}${action.action.slice(1)} ${action.state === "failed" ? "failed" : "under way"}</h2>
-      <span class="muted">${done} of ${many} done, since ${duration(secondsSince(action.startedAt))}${action.by ? `, ordered by ${action.by}` : ""} at ${clock(action.startedAt)}</span>
+  return html`<section
+    class="card action a-${action.state}"
+    aria-label="${action.action} of ${clock(action.startedAt, { seconds: true })}, ${shortId(action.actionId)}"
+  >
+    <header>
+      ${icon(action.action)}
+      <h2>
+        ${action.action[0].toUpperCase()}${action.action.slice(1)} ${action.state === "failed" ? "failed" : "under way"}
+      </h2>
+      <span class="muted"
+        >${done} of ${many} done, since
+        ${duration(secondsSince(action.startedAt))}${action.by ? `, ordered by ${action.by}` : ""} at
+        ${clock(action.startedAt)}</span
+      >
     </header>
-    <ol class="steps">${action.instances.map((step) => html`<li class="st-${step.state}">
-      ${icon(SHAPES[step.state])}<span class="mono">${shortId(step.instanceId)}</span><span>${step.state}</span>
-      ${step.successor ? html`<span class="muted">now <span class="mono">${shortId(step.successor)}</span></span>` : nothing}
-      ${step.error ? html`<span class="bad">${step.error.detail}</span>` : nothing}
-    </li>`)}</ol>
+    <ol class="steps">
+      ${action.instances.map(
+        (step) =>
+          html`<li class="st-${step.state}">
+            ${icon(SHAPES[step.state])}<span class="mono">${shortId(step.instanceId)}</span><span>${step.state}</span>
+            ${step.successor ? html`<span class="muted">now <span class="mono">${shortId(step.successor)}</span></span>` : nothing}
+            ${step.error ? html`<span class="bad">${step.error.detail}</span>` : nothing}
+          </li>`,
+      )}
+    </ol>
   </section>`;
 }

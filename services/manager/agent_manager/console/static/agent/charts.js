@@ -7,8 +7,25 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 const HEIGHT = 92;
 const AXIS = { size: 34, gap: 4, font: "11px system-ui, sans-serif", ticks: { show: false } };
 const CHARTS = [
-  { name: "Tasks", unit: "", series: [["in hand", 0, "--good"], ["waiting", 1, "--warn"]], scale: (n) => n, stepped: true },
-  { name: "Calls", unit: "/s", series: [["calls/s", 2, "--rate"], ["errors/s", 3, "--bad-solid"]], scale: (n, step) => n / step },
+  {
+    name: "Tasks",
+    unit: "",
+    series: [
+      ["in hand", 0, "--good"],
+      ["waiting", 1, "--warn"],
+    ],
+    scale: (n) => n,
+    stepped: true,
+  },
+  {
+    name: "Calls",
+    unit: "/s",
+    series: [
+      ["calls/s", 2, "--rate"],
+      ["errors/s", 3, "--bad-solid"],
+    ],
+    scale: (n, step) => n / step,
+  },
   { name: "p95 of the last minute", unit: " s", series: [["p95", 4, "--drain"]], scale: (n) => (n ? n / 1000 : null) },
 ];
 /** One function for each for ever: a new one would have its plot made anew at every drawing. */
@@ -22,11 +39,24 @@ export function charts(agent) {
   queueMicrotask(() => drawAll(samples, stamp));
   return html`<section class="card" aria-labelledby="charts-title">
     <header><h2 id="charts-title">Last ten minutes</h2></header>
-    <div class="charts">${CHARTS.map(
-      (chart) => html`<figure><figcaption>${chart.name}<span class="legend">${chart.series.map(
-          ([word, index, colour]) => html`<span .style=${`--key: var(${colour})`}><i></i>${word} <b>${lastOf(samples, chart, index)}</b></span>`)}</span></figcaption>
-        <div class="plot" ${ref(REFS.get(chart.name))}></div></figure>`,
-    )}</div>
+    <div class="charts">
+      ${CHARTS.map(
+        (chart) =>
+          html`<figure>
+            <figcaption>
+              ${chart.name}<span class="legend"
+                >${chart.series.map(
+                  ([word, index, colour]) =>
+                    html`<span .style=${`--key: var(${colour})`}
+                      ><i></i>${word} <b>${lastOf(samples, chart, index)}</b></span
+                    >`,
+                )}</span
+              >
+            </figcaption>
+            <div class="plot" ${ref(REFS.get(chart.name))}></div>
+          </figure>`,
+      )}
+    </div>
   </section>`;
 }
 
@@ -107,15 +137,24 @@ function optionsOf(chart, width) {
     padding: [6, 4, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high ?? 1, chart.name === "Tasks" ? 2 : 0.1) * 1.05] } },
-    axes: [{ ...axis, size: 22, space: 90, values: (_, times) => times.map(timeText), grid: { show: false } }, { ...axis, space: 24 }],
-    series: [{}, ...chart.series.map(([, , name]) => ({
-      stroke: colour(name),
-      fill: colour(name).replace("rgb(", "rgba(").replace(")", ", 0.12)"),
-      width: 1.5,
-      points: { show: false },
-      paths: chart.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
-    }))],
+    scales: {
+      x: { time: true },
+      y: { range: (_, low, high) => [0, Math.max(high ?? 1, chart.name === "Tasks" ? 2 : 0.1) * 1.05] },
+    },
+    axes: [
+      { ...axis, size: 22, space: 90, values: (_, times) => times.map(timeText), grid: { show: false } },
+      { ...axis, space: 24 },
+    ],
+    series: [
+      {},
+      ...chart.series.map(([, , name]) => ({
+        stroke: colour(name),
+        fill: colour(name).replace("rgb(", "rgba(").replace(")", ", 0.12)"),
+        width: 1.5,
+        points: { show: false },
+        paths: chart.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
+      })),
+    ],
   };
 }
 

@@ -17,7 +17,11 @@ export function drainCards(agent) {
   const leaving = agent.instances.filter((one) => one.state === "stopping");
   const cards = leaving.map((one) => [one, drainOf(one)]).filter(([, drain]) => drain?.reason);
   if (cards.length === 0) return lastReport(agent);
-  return html`${repeat(cards, ([one]) => one.instanceId, ([one, drain]) => card(agent, one, drain))}`;
+  return html`${repeat(
+    cards,
+    ([one]) => one.instanceId,
+    ([one, drain]) => card(agent, one, drain),
+  )}`;
 }
 
 /** What the instance said itself just now, else what it said with its last beat. */
@@ -31,14 +35,23 @@ function card(agent, instance, drain) {
   const verdict = verdictOf(plan, drain);
   return html`<section class="card drain v-${verdict.kind}" aria-label="Drain of ${shortId(instance.instanceId)}">
     <header>
-      ${icon("stopping")}<h2>${REASONS[drain.reason]}${agent.instances.length > 1 ? html` <span class="mono">${shortId(instance.instanceId)}</span>` : nothing}</h2>
+      ${icon("stopping")}
+      <h2>
+        ${REASONS[drain.reason]}${agent.instances.length > 1 ? html` <span class="mono">${shortId(instance.instanceId)}</span>` : nothing}
+      </h2>
       <span class="muted">${orderedBy(agent, drain)}</span>
       <span class="grow"></span>
       ${drain.safeToDelete ? html`<span class="tag t-good">${icon("shield")}safe to delete</span>` : html`<span class="tag t-warn">${icon("warning")}work would be lost by deleting it</span>`}
     </header>
     <div class="drain-top">
-      <p class="verdict-line" role="status">${icon(verdict.kind === "good" ? "check" : verdict.kind === "warn" ? "warning" : "problem")}<span>${verdict.text}</span></p>
-      <p class="countdown"><b>${duration(plan.remaining)}</b><span class="muted">left, until ${at(plan.deadline)}</span></p>
+      <p class="verdict-line" role="status">
+        ${icon(verdict.kind === "good" ? "check" : verdict.kind === "warn" ? "warning" : "problem")}<span
+          >${verdict.text}</span
+        >
+      </p>
+      <p class="countdown">
+        <b>${duration(plan.remaining)}</b><span class="muted">left, until ${at(plan.deadline)}</span>
+      </p>
     </div>
     ${plan.blockers.length > 0 ? timeline(agent, plan) : nothing}
     ${mayOrder() ? steering(agent, instance, drain, plan) : nothing}
@@ -47,7 +60,10 @@ function card(agent, instance, drain) {
 }
 
 function orderedBy(agent, drain) {
-  const order = live.actions.find((action) => action.action === drain.reason && Math.abs(Date.parse(action.startedAt) - Date.parse(drain.since)) < 60_000);
+  const order = live.actions.find(
+    (action) =>
+      action.action === drain.reason && Math.abs(Date.parse(action.startedAt) - Date.parse(drain.since)) < 60_000,
+  );
   const who = order?.by ? ` by ${order.by}` : drain.reason === "signal" ? " by the platform" : "";
   return `since ${clock(Date.parse(drain.since), { seconds: true })}${who ? `, ordered${who}` : ""}`;
 }
@@ -57,18 +73,39 @@ function timeline(agent, plan) {
   const span = plan.to - plan.from;
   const place = (time) => Math.max(0, Math.min(100, ((time - plan.from) / span) * 100));
   return html`<div class="timeline">
-    <div class="axis" aria-hidden="true"><div>
-      <span class="t-now ${place(plan.now) > 62 ? "near-end" : ""}" .style=${`left: ${place(plan.now)}%`}><i>now</i></span>
-      <span class="t-deadline ${place(plan.deadline) > 75 ? "near-end" : ""}" .style=${`left: ${place(plan.deadline)}%`}><i>cut off ${at(plan.deadline)}</i></span>
-    </div></div>
-    <ul>${repeat(plan.blockers, (one) => one.taskId, (one) => blocker(agent, one, plan, place))}</ul>
+    <div class="axis" aria-hidden="true">
+      <div>
+        <span class="t-now ${place(plan.now) > 62 ? "near-end" : ""}" .style=${`left: ${place(plan.now)}%`}
+          ><i>now</i></span
+        >
+        <span
+          class="t-deadline ${place(plan.deadline) > 75 ? "near-end" : ""}"
+          .style=${`left: ${place(plan.deadline)}%`}
+          ><i>cut off ${at(plan.deadline)}</i></span
+        >
+      </div>
+    </div>
+    <ul>
+      ${repeat(
+        plan.blockers,
+        (one) => one.taskId,
+        (one) => blocker(agent, one, plan, place),
+      )}
+    </ul>
   </div>`;
 }
 
 function blocker(agent, one, plan, place) {
   return html`<li class="blocker ${one.late ? "late" : ""} ${one.eta === null ? "unknown" : ""}">
     <div class="blocker-facts">
-      <button class="link mono" type="button" title=${one.taskId} @click=${() => openTask(agent.id, { taskId: one.taskId, state: "running", startedAt: one.begin })}>${shortId(one.taskId)}</button>
+      <button
+        class="link mono"
+        type="button"
+        title=${one.taskId}
+        @click=${() => openTask(agent.id, { taskId: one.taskId, state: "running", startedAt: one.begin })}
+      >
+        ${shortId(one.taskId)}
+      </button>
       <b>${duration(one.ageSeconds)}</b>
       <span class="muted caller">${one.caller ?? ""}</span>
       ${mayOrder() ? html`<button class="button small" type="button" @click=${() => askCancel(agent.id, one.taskId)}>Cancel</button>` : nothing}
@@ -116,16 +153,26 @@ function steering(agent, instance, drain, plan) {
     </span>
     <button class="button" type="button" @click=${() => askHurry(target, plan)}>${icon("hurry")}Hurry…</button>
     <span class="grow"></span>
-    <button class="button" type="button" ?disabled=${signalled} title=${signalled ? "A signal ordered it: the platform will end the process" : nothing}
-      @click=${() => askCallOff(target, plan)}>${icon("undo")}Call it off</button>
+    <button
+      class="button"
+      type="button"
+      ?disabled=${signalled}
+      title=${signalled ? "A signal ordered it: the platform will end the process" : nothing}
+      @click=${() => askCallOff(target, plan)}
+    >
+      ${icon("undo")}Call it off
+    </button>
   </footer>`;
 }
 
 /** How the last drain went, for some minutes after it. */
 function lastReport(agent) {
-  const report = app.state.journal.findLast((event) => event.agent === agent.id && event.kind === "drain" && ["clean", "cut", "lost"].includes(event.code));
+  const report = app.state.journal.findLast(
+    (event) => event.agent === agent.id && event.kind === "drain" && ["clean", "cut", "lost"].includes(event.code),
+  );
   if (!report || secondsSince(report.time) > TOLD_SECONDS) return nothing;
   const good = report.code === "clean";
-  return html`<p class="report ${good ? "good" : "bad"}" role="status">${icon(good ? "check" : "problem")}
-    <span>${report.message}, ${age(secondsSince(report.time))} ago</span></p>`;
+  return html`<p class="report ${good ? "good" : "bad"}" role="status">
+    ${icon(good ? "check" : "problem")} <span>${report.message}, ${age(secondsSince(report.time))} ago</span>
+  </p>`;
 }

@@ -34,7 +34,14 @@ function bar(blocker, time, deadline) {
   const eta = blocker.etaSeconds ?? byProgress(blocker);
   const begin = time - blocker.ageSeconds * 1000;
   const end = eta === null ? deadline : time + eta * 1000;
-  return { ...blocker, eta, begin, end, late: eta !== null && end > deadline, guessed: eta !== null && blocker.etaSeconds === null };
+  return {
+    ...blocker,
+    eta,
+    begin,
+    end,
+    late: eta !== null && end > deadline,
+    guessed: eta !== null && blocker.etaSeconds === null,
+  };
 }
 
 /** Where the past says nothing: what is left if the task goes on as fast as it says that it went so far. */
@@ -45,23 +52,38 @@ function byProgress(blocker) {
 
 /** Give how a drain stands, in a sentence or two. */
 export function verdictOf(plan, drain) {
-  if (drain.safeToDelete || plan.blockers.length === 0) return { kind: "good", text: "Nothing holds it: it leaves within a moment." };
+  if (drain.safeToDelete || plan.blockers.length === 0)
+    return { kind: "good", text: "Nothing holds it: it leaves within a moment." };
   const all = plan.blockers.length;
   const tasks = `${many(all, "task")} ${all === 1 ? "holds" : "hold"} it.`;
-  if (plan.remaining === 0) return { kind: "bad", text: `${tasks} The deadline has passed: what is left is being cut off.` };
+  if (plan.remaining === 0)
+    return { kind: "bad", text: `${tasks} The deadline has passed: what is left is being cut off.` };
   if (plan.late.length > 0) {
-    const who = plan.late.length === all ? (all === 1 ? "It" : "All of them") : many(plan.late.length, "of them", "of them");
+    const who =
+      plan.late.length === all ? (all === 1 ? "It" : "All of them") : many(plan.late.length, "of them", "of them");
     const be = plan.late.length === 1 ? "is" : "are";
-    return { kind: "bad", text: `${tasks} ${who} will probably not be done by ${at(plan.deadline)} and ${be} cut off then.` };
+    return {
+      kind: "bad",
+      text: `${tasks} ${who} will probably not be done by ${at(plan.deadline)} and ${be} cut off then.`,
+    };
   }
   const spare = spoken((plan.deadline - plan.lastEnd) / 1000);
   if (plan.unknown.length === all) {
-    return { kind: "warn", text: `${tasks} Nothing is known of how long such tasks take; what still runs at ${at(plan.deadline)} is cut off.` };
+    return {
+      kind: "warn",
+      text: `${tasks} Nothing is known of how long such tasks take; what still runs at ${at(plan.deadline)} is cut off.`,
+    };
   }
   if (plan.unknown.length > 0) {
-    return { kind: "warn", text: `${tasks} Of ${plan.unknown.length} nothing is known; the others should be done by ${at(plan.lastEnd)}, ${spare} before the deadline.` };
+    return {
+      kind: "warn",
+      text: `${tasks} Of ${plan.unknown.length} nothing is known; the others should be done by ${at(plan.lastEnd)}, ${spare} before the deadline.`,
+    };
   }
-  return { kind: "good", text: `${tasks} All should be done by about ${at(plan.lastEnd)}, ${spare} before the deadline: nothing is lost.` };
+  return {
+    kind: "good",
+    text: `${tasks} All should be done by about ${at(plan.lastEnd)}, ${spare} before the deadline: nothing is lost.`,
+  };
 }
 
 /** Give how many seconds from now the deadline should lie so that all that is known of can finish; null: it lies well. */

@@ -19,9 +19,13 @@ export function askHurry(target, plan) {
   const cut = plan.blockers.filter((one) => one.eta === null || one.eta > HURRY_SECONDS);
   confirmDialog({
     title: `Give it ${HURRY_SECONDS} s?`,
-    body: html`<p>${cut.length === 0
-      ? "All that it has in hand should be done by then."
-      : `${many(cut.length, "task")} will probably be cut off: ${cut.length === 1 ? "its caller gets" : "their callers get"} 503 drain-timeout with what became of it.`}</p>`,
+    body: html`<p>
+      ${
+        cut.length === 0
+          ? "All that it has in hand should be done by then."
+          : `${many(cut.length, "task")} will probably be cut off: ${cut.length === 1 ? "its caller gets" : "their callers get"} 503 drain-timeout with what became of it.`
+      }
+    </p>`,
     verb: `Give it ${HURRY_SECONDS} s`,
     act: () => extend(target, HURRY_SECONDS),
   });
@@ -39,8 +43,22 @@ export function askMinutes(target, plan) {
     title: "How long may it take from now on?",
     body: html`<form id="minutes-form" class="inline-form" @submit=${submit}>
       <label for="minutes">Minutes from now</label>
-      <input id="minutes" name="minutes" type="number" min="0" max="10080" step="any" required autofocus .value=${String(Math.ceil(plan.remaining / 60) || 1)} />
-      <p class="muted">It has ${duration(plan.remaining)} now. At most a week; where a platform kills first, it says how long it grants.</p></form>`,
+      <input
+        id="minutes"
+        name="minutes"
+        type="number"
+        min="0"
+        max="10080"
+        step="any"
+        required
+        autofocus
+        .value=${String(Math.ceil(plan.remaining / 60) || 1)}
+      />
+      <p class="muted">
+        It has ${duration(plan.remaining)} now. At most a week; where a platform kills first, it says how long it
+        grants.
+      </p>
+    </form>`,
     actions: html`<button class="button" type="button" @click=${closeDialog}>Leave it</button>
       <button class="button primary" type="submit" form="minutes-form">Set</button>`,
   }));
@@ -50,7 +68,10 @@ export function askMinutes(target, plan) {
 export function askCallOff(target, plan) {
   confirmDialog({
     title: "Call the drain off?",
-    body: html`<p>It takes calls again at once, in the state that it was in before. ${plan.blockers.length > 0 ? `${many(plan.blockers.length, "task")} in hand ${plan.blockers.length === 1 ? "goes" : "go"} on.` : ""}</p>`,
+    body: html`<p>
+      It takes calls again at once, in the state that it was in before.
+      ${plan.blockers.length > 0 ? `${many(plan.blockers.length, "task")} in hand ${plan.blockers.length === 1 ? "goes" : "go"} on.` : ""}
+    </p>`,
     verb: "Call it off",
     kind: "primary",
     act: () => steer("DELETE", target, undefined, "The drain is called off"),

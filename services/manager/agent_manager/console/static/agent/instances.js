@@ -3,16 +3,28 @@
 import { html, nothing, repeat } from "../core/html.js";
 import { mayOrder, secondsSince } from "../core/app.js";
 import { age, shortId } from "../core/format.js";
+import { factList } from "../ui/fact-list.js";
 import { icon, stateMark } from "../ui/icons.js";
 import { live } from "./live.js";
 import { openOrder, whyNot } from "./orders.js";
 
 export function instances(agent) {
   return html`<section class="card" aria-labelledby="instances-title">
-    <header><h2 id="instances-title">Instances</h2><span class="muted">${agent.readyInstances} of ${agent.instances.length} serve</span></header>
-    ${agent.instances.length === 0
-      ? html`<p class="none">None is there.</p>`
-      : html`<ul class="instances">${repeat(agent.instances, (one) => one.instanceId, (one) => instance(agent, one))}</ul>`}
+    <header>
+      <h2 id="instances-title">Instances</h2>
+      <span class="muted">${agent.readyInstances} of ${agent.instances.length} serve</span>
+    </header>
+    ${
+      agent.instances.length === 0
+        ? html`<p class="none">None is there.</p>`
+        : html`<ul class="instances">
+            ${repeat(
+              agent.instances,
+              (one) => one.instanceId,
+              (one) => instance(agent, one),
+            )}
+          </ul>`
+    }
   </section>`;
 }
 
@@ -23,7 +35,10 @@ function instance(agent, one) {
   const facts = [
     ["up", since ? age(secondsSince(since)) : "–"],
     ["heard", one.lastSeen ? `${age(secondsSince(one.lastSeen))} ago` : "–"],
-    ["in hand", `${one.running}${one.maxConcurrency ? `/${one.maxConcurrency}` : ""}${one.queued ? `, ${one.queued} wait` : ""}`],
+    [
+      "in hand",
+      `${one.running}${one.maxConcurrency ? `/${one.maxConcurrency}` : ""}${one.queued ? `, ${one.queued} wait` : ""}`,
+    ],
     ["restarts", one.pod?.restarts ?? one.restarts],
     ["version", one.version ?? "–"],
     ["adapter", one.adapterVersion ?? "–"],
@@ -38,22 +53,38 @@ function instance(agent, one) {
       ${mayOrder() ? orders(agent, one) : nothing}
     </div>
     ${one.problem ? html`<p class="bad">${one.problem.code}: ${one.problem.detail}</p>` : nothing}
-    <dl class="inline">${facts.map(([word, text]) => html`<div><dt>${word}</dt><dd>${text}</dd></div>`)}</dl>
-    ${one.pod ? pod(one.pod) : nothing}
+    ${factList(facts, "inline")} ${one.pod ? pod(one.pod) : nothing}
   </li>`;
 }
 
 function pod(pod) {
-  const facts = [["pod", pod.name], ["namespace", pod.namespace], ["node", pod.node], ["ip", pod.ip], ["image", pod.image], ["phase", pod.reason ? `${pod.phase}: ${pod.reason}` : pod.phase]];
-  return html`<dl class="inline pod">${facts.map(([word, text]) => html`<div><dt>${word}</dt><dd class="mono">${text ?? "–"}</dd></div>`)}
-    <div><dt>ready</dt><dd>${pod.ready ? "yes" : "no"}</dd></div></dl>`;
+  const facts = [
+    ["pod", pod.name],
+    ["namespace", pod.namespace],
+    ["node", pod.node],
+    ["ip", pod.ip],
+    ["image", pod.image],
+    ["phase", pod.reason ? `${pod.phase}: ${pod.reason}` : pod.phase],
+    ["ready", pod.ready ? "yes" : "no"],
+  ];
+  return factList(facts, "inline pod");
 }
 
 function orders(agent, one) {
-  return html`<span class="instance-orders">${["restart", "stop"].map((verb) => {
-    const reason = whyNot(agent, verb, one);
-    const label = `${verb} this instance`;
-    return html`<button class="bare" type="button" aria-label=${label} title=${reason ?? label} ?disabled=${reason !== null}
-      @click=${() => openOrder(agent.id, verb, one.instanceId)}>${icon(verb)}</button>`;
-  })}</span>`;
+  return html`<span class="instance-orders"
+    >${["restart", "stop"].map((verb) => {
+      const reason = whyNot(agent, verb, one);
+      const label = `${verb} this instance`;
+      return html`<button
+        class="bare"
+        type="button"
+        aria-label=${label}
+        title=${reason ?? label}
+        ?disabled=${reason !== null}
+        @click=${() => openOrder(agent.id, verb, one.instanceId)}
+      >
+        ${icon(verb)}
+      </button>`;
+    })}</span
+  >`;
 }

@@ -9,7 +9,16 @@ const DRAINING_MS = 1000;
 const SOON_MS = 120;
 const MOST_TASKS = 60;
 
-export const live = { id: null, drains: new Map(), tasks: null, actions: [], infos: null, configuration: null, events: null, at: 0 };
+export const live = {
+  id: null,
+  drains: new Map(),
+  tasks: null,
+  actions: [],
+  infos: null,
+  configuration: null,
+  events: null,
+  at: 0,
+};
 
 let timer = 0;
 let asking = false;
@@ -19,9 +28,19 @@ let stopWatching = () => {};
 export function startLive(id) {
   if (live.id === id) return;
   stopLive();
-  Object.assign(live, { id, drains: new Map(), tasks: null, actions: [], infos: null, configuration: null, events: null });
+  Object.assign(live, {
+    id,
+    drains: new Map(),
+    tasks: null,
+    actions: [],
+    infos: null,
+    configuration: null,
+    events: null,
+  });
   stopWatching = watchEvents((events) => {
-    const news = events.filter(({ name, data }) => (data?.agent?.id ?? data?.agent) === id || data?.removed === id || name === "listing");
+    const news = events.filter(
+      ({ name, data }) => (data?.agent?.id ?? data?.agent) === id || data?.removed === id || name === "listing",
+    );
     if (news.length > 0) askSoon();
     if (news.some(({ name, data }) => name === "journal-agent" && data.code === "appeared")) askFacts(id);
   });

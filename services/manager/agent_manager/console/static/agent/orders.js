@@ -42,14 +42,22 @@ export async function openOrder(id, verb, instanceId = null) {
 
 function content(order) {
   const agent = app.state.agents.get(order.id);
-  const what = order.instanceId ? html`<span class="mono">${shortId(order.instanceId)}</span> of ${order.id}` : order.id;
+  const what = order.instanceId
+    ? html`<span class="mono">${shortId(order.instanceId)}</span> of ${order.id}`
+    : order.id;
   const word = order.verb[0].toUpperCase() + order.verb.slice(1);
   return {
     title: html`${word} ${what}?`,
     body: agent ? body(order, agent) : html`<p>It has left meanwhile.</p>`,
     actions: html`<button class="button" type="button" autofocus @click=${closeDialog}>Leave it as it is</button>
-      <button class="button ${order.verb === "stop" ? "danger" : "primary"}" type="button" ?disabled=${order.answers === null || order.busy || !agent}
-        @click=${() => give(order)}>${icon(order.verb)}${word}</button>`,
+      <button
+        class="button ${order.verb === "stop" ? "danger" : "primary"}"
+        type="button"
+        ?disabled=${order.answers === null || order.busy || !agent}
+        @click=${() => give(order)}
+      >
+        ${icon(order.verb)}${word}
+      </button>`,
   };
 }
 
@@ -60,7 +68,9 @@ function body(order, agent) {
   const queued = targets.reduce((sum, one) => sum + one.queued, 0);
   const limit = order.limit ?? order.own;
   const drains = order.verb === "stop" || order.verb === "restart";
-  return html`<div class="foresight">${foretell(order.verb, { agent, targets, hold, queued, limit }).map((sentence) => html`<p>${sentence}</p>`)}</div>
+  return html`<div class="foresight">
+      ${foretell(order.verb, { agent, targets, hold, queued, limit }).map((sentence) => html`<p>${sentence}</p>`)}
+    </div>
     ${drains ? limits(order, hold) : nothing}
     ${order.error ? html`<p class="bad" role="alert">${order.error}</p>` : nothing}`;
 }
@@ -69,9 +79,19 @@ function body(order, agent) {
 function limits(order, hold) {
   const choices = [...new Set([order.own, ...LIMITS])].sort((a, b) => a - b);
   const late = hold.eta !== null && hold.eta > (order.limit ?? order.own);
-  return html`<fieldset class="limits"><legend>Time for the work in hand</legend>
-    ${choices.map((seconds) => html`<label class=${late && seconds < hold.eta ? "late" : ""}><input type="radio" name="limit" .checked=${seconds === (order.limit ?? order.own)}
-        @change=${() => ((order.limit = seconds), redrawDialog())} />${duration(seconds)}${seconds === order.own ? html` <span class="muted">its own</span>` : nothing}</label>`)}
+  return html`<fieldset class="limits">
+    <legend>Time for the work in hand</legend>
+    ${choices.map(
+      (seconds) =>
+        html`<label class=${late && seconds < hold.eta ? "late" : ""}
+          ><input
+            type="radio"
+            name="limit"
+            .checked=${seconds === (order.limit ?? order.own)}
+            @change=${() => ((order.limit = seconds), redrawDialog())}
+          />${duration(seconds)}${seconds === order.own ? html` <span class="muted">its own</span>` : nothing}</label
+        >`,
+    )}
   </fieldset>`;
 }
 

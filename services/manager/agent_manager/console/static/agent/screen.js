@@ -7,6 +7,7 @@ import { agentHref } from "../core/router.js";
 import { health, healthText, inHand, losses, traffic } from "../fleet/health.js";
 import { executeTab } from "../execute/tab.js";
 import { logsTab } from "../log/tab.js";
+import { factList } from "../ui/fact-list.js";
 import { icon, stateMark } from "../ui/icons.js";
 import { charts } from "./charts.js";
 import { drainCards } from "./drain-card.js";
@@ -18,7 +19,11 @@ import { openOrder, ORDERS, whyNot } from "./orders.js";
 import { progressOfActions } from "./actions.js";
 import { recentTasks, runningTasks } from "./tasks.js";
 
-const TABS = [["overview", "Overview"], ["execute", "Execute"], ["logs", "Logs"]];
+const TABS = [
+  ["overview", "Overview"],
+  ["execute", "Execute"],
+  ["logs", "Logs"],
+];
 
 export const agentScreen = {
   title: ({ id }) => `${id} · Agents`,
@@ -35,7 +40,8 @@ export const agentScreen = {
     const agent = app.state.agents.get(id);
     if (!agent) return unknown(id);
     const content = { overview, execute: executeTab.view, logs: logsTab.view }[tab];
-    return html`${head(agent)} ${tabs(agent, tab)}<div class="agent-tab">${content(agent)}</div>`;
+    return html`${head(agent)} ${tabs(agent, tab)}
+      <div class="agent-tab">${content(agent)}</div>`;
   },
 };
 
@@ -44,9 +50,12 @@ function head(agent) {
   return html`<header class="agent-head">
     <a class="back" href="#/" aria-label="Back to the fleet">${icon("left")}</a>
     <div class="title">
-      <h1>${agent.id}</h1> ${stateMark(agent.state, found.level)}
+      <h1>${agent.id}</h1>
+      ${stateMark(agent.state, found.level)}
       ${agent.desiredState === agent.state || agent.desiredState === "running" ? nothing : html`<span class="tag">is to be ${agent.desiredState}</span>`}
-      <p class="about">${agent.name && agent.name !== agent.id ? html`<b>${agent.name}</b> ` : nothing}${agent.description ?? ""}</p>
+      <p class="about">
+        ${agent.name && agent.name !== agent.id ? html`<b>${agent.name}</b> ` : nothing}${agent.description ?? ""}
+      </p>
       ${found.level >= 3 ? html`<p class="trouble l-${found.level}">${icon(found.level === 4 ? "problem" : "warning")}${healthText(found)}</p>` : nothing}
     </div>
     ${mayOrder() ? html`<div class="orders" role="group" aria-label="Orders">${ORDERS.map((verb) => orderButton(agent, verb))}</div>` : nothing}
@@ -55,8 +64,15 @@ function head(agent) {
 
 function orderButton(agent, verb) {
   const reason = whyNot(agent, verb);
-  return html`<button class="button" type="button" ?disabled=${reason !== null} title=${reason ?? nothing}
-    @click=${() => openOrder(agent.id, verb)}>${icon(verb)}<span>${verb[0].toUpperCase()}${verb.slice(1)}</span></button>`;
+  return html`<button
+    class="button"
+    type="button"
+    ?disabled=${reason !== null}
+    title=${reason ?? nothing}
+    @click=${() => openOrder(agent.id, verb)}
+  >
+    ${icon(verb)}<span>${verb[0].toUpperCase()}${verb.slice(1)}</span>
+  </button>`;
 }
 
 function tabs(agent, tab) {
@@ -79,7 +95,10 @@ function figures(agent) {
   const hand = inHand(agent);
   const lately = traffic(app.state.samples.get(agent.id), app.state.hello?.stepSeconds ?? 5);
   const found = [
-    ["instances that serve", html`${agent.readyInstances}<small>/${agent.desiredInstances ?? agent.instances.length}</small>`],
+    [
+      "instances that serve",
+      html`${agent.readyInstances}<small>/${agent.desiredInstances ?? agent.instances.length}</small>`,
+    ],
     ["in hand", html`${count(hand.running)}${hand.room ? html`<small>/${count(hand.room)}</small>` : nothing}`],
     ["waiting", count(hand.queued)],
     ["calls/s", rate(lately.rate)],
@@ -87,10 +106,13 @@ function figures(agent) {
     ["p95", latency(lately.p95)],
     ["restarts", count(hand.restarts)],
   ];
-  return html`<dl class="figures">${found.map(([word, number]) => html`<div><dt>${word}</dt><dd>${number}</dd></div>`)}</dl>`;
+  return factList(found, "figures");
 }
 
 function unknown(id) {
   if (app.state.hello === null) return html`<p class="empty">The manager has not told yet who is there.</p>`;
-  return html`<div class="empty"><h1>There is no agent ${id}</h1><p>It has left, or never was. <a href="#/">The fleet</a></p></div>`;
+  return html`<div class="empty">
+    <h1>There is no agent ${id}</h1>
+    <p>It has left, or never was. <a href="#/">The fleet</a></p>
+  </div>`;
 }

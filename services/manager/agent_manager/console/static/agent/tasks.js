@@ -5,6 +5,7 @@ import { agentPath, get, send } from "../core/api.js";
 import { mayOrder, redraw, secondsSince } from "../core/app.js";
 import { clock, duration, shortId } from "../core/format.js";
 import { confirmDialog, openDialog, redrawDialog } from "../ui/dialog.js";
+import { factList } from "../ui/fact-list.js";
 import { icon } from "../ui/icons.js";
 import { notify, notifyError } from "../ui/toast.js";
 import { askSoon, live } from "./live.js";
@@ -18,10 +19,21 @@ export function runningTasks(agent) {
   const tasks = (live.tasks ?? []).filter((task) => !task.endedAt).sort(byTurn);
   const shown = whole === agent.id ? tasks : tasks.slice(0, FEW);
   return html`<section class="card" aria-labelledby="running-title">
-    <header><h2 id="running-title">Tasks in hand</h2><span class="muted">${live.tasks === null ? "…" : tasks.length}</span></header>
-    ${tasks.length === 0
-      ? html`<p class="none">${live.tasks === null ? "Asking its instances." : "It has nothing in hand."}</p>`
-      : html`<ul class="tasks">${repeat(shown, (task) => task.taskId, (task) => inHand(agent, task))}</ul>`}
+    <header>
+      <h2 id="running-title">Tasks in hand</h2>
+      <span class="muted">${live.tasks === null ? "…" : tasks.length}</span>
+    </header>
+    ${
+      tasks.length === 0
+        ? html`<p class="none">${live.tasks === null ? "Asking its instances." : "It has nothing in hand."}</p>`
+        : html`<ul class="tasks">
+            ${repeat(
+              shown,
+              (task) => task.taskId,
+              (task) => inHand(agent, task),
+            )}
+          </ul>`
+    }
     ${shown.length < tasks.length ? html`<button class="more" type="button" @click=${() => showAll(agent.id)}>${tasks.length - shown.length} more</button>` : nothing}
   </section>`;
 }
@@ -32,8 +44,12 @@ function inHand(agent, task) {
   const fraction = task.progress?.fraction ?? null;
   return html`<li class="task">
     <div class="task-line">
-      <button class="link mono" type="button" title=${task.taskId} @click=${() => openTask(agent.id, task)}>${shortId(task.taskId)}</button>
-      <span class="task-age">${waits ? html`<span class="tag">waits</span> ` : nothing}${duration(secondsSince(since))}</span>
+      <button class="link mono" type="button" title=${task.taskId} @click=${() => openTask(agent.id, task)}>
+        ${shortId(task.taskId)}
+      </button>
+      <span class="task-age"
+        >${waits ? html`<span class="tag">waits</span> ` : nothing}${duration(secondsSince(since))}</span
+      >
       <span class="grow said">${task.progress?.message ?? ""}</span>
       <span class="muted caller">${task.caller ?? ""}</span>
       ${mayOrder() ? html`<button class="button small" type="button" @click=${() => askCancel(agent.id, task.taskId)}>Cancel</button>` : nothing}
@@ -46,17 +62,38 @@ function inHand(agent, task) {
 export function bar(fraction) {
   if (fraction === null) return html`<div class="bar-line unknown"></div>`;
   const percent = Math.round(fraction * 100);
-  return html`<div class="bar-line" role="progressbar" aria-label="Progress" aria-valuenow=${percent} aria-valuemin="0" aria-valuemax="100">
-    <span .style=${`width: ${percent}%`}></span></div>`;
+  return html`<div
+    class="bar-line"
+    role="progressbar"
+    aria-label="Progress"
+    aria-valuenow=${percent}
+    aria-valuemin="0"
+    aria-valuemax="100"
+  >
+    <span .style=${`width: ${percent}%`}></span>
+  </div>`;
 }
 
 export function recentTasks(agent) {
   const tasks = (live.tasks ?? []).filter((task) => task.endedAt).slice(0, RECENT);
   return html`<section class="card" aria-labelledby="recent-title">
-    <header><h2 id="recent-title">Recent tasks</h2><span class="muted">kept for an hour</span></header>
-    ${tasks.length === 0
-      ? html`<p class="none">${live.tasks === null ? "Asking its instances." : "None ended within the last hour."}</p>`
-      : html`<ul class="ended">${repeat(tasks, (task) => task.taskId, (task) => ended(agent, task))}</ul>`}
+    <header>
+      <h2 id="recent-title">Recent tasks</h2>
+      <span class="muted">kept for an hour</span>
+    </header>
+    ${
+      tasks.length === 0
+        ? html`<p class="none">
+            ${live.tasks === null ? "Asking its instances." : "None ended within the last hour."}
+          </p>`
+        : html`<ul class="ended">
+            ${repeat(
+              tasks,
+              (task) => task.taskId,
+              (task) => ended(agent, task),
+            )}
+          </ul>`
+    }
   </section>`;
 }
 
@@ -64,7 +101,9 @@ function ended(agent, task) {
   const [kind, shape] = MARKS[task.state] ?? ["", "clock"];
   return html`<li>
     <span class="outcome ${kind}">${icon(shape)}${task.state}</span>
-    <button class="link mono" type="button" title=${task.taskId} @click=${() => openTask(agent.id, task)}>${shortId(task.taskId)}</button>
+    <button class="link mono" type="button" title=${task.taskId} @click=${() => openTask(agent.id, task)}>
+      ${shortId(task.taskId)}
+    </button>
     <span class="muted caller grow">${task.caller ?? ""}</span>
     <span>${duration(task.durationSeconds)}</span>
     <time class="muted" datetime=${task.endedAt}>${clock(task.endedAt, { seconds: true })}</time>
@@ -75,7 +114,10 @@ function ended(agent, task) {
 export async function openTask(agentId, task) {
   let whole = null;
   let error = null;
-  const show = () => ({ title: html`Task <span class="mono">${shortId(task.taskId)}</span>`, body: taskBody(agentId, whole ?? task, whole, error) });
+  const show = () => ({
+    title: html`Task <span class="mono">${shortId(task.taskId)}</span>`,
+    body: taskBody(agentId, whole ?? task, whole, error),
+  });
   openDialog(show, { wide: true });
   try {
     whole = await get(agentPath(agentId, `/tasks/${encodeURIComponent(task.taskId)}`));
@@ -91,15 +133,28 @@ function taskBody(agentId, task, whole, error) {
     ["state", task.state],
     ["caller", task.caller ?? "not known"],
     ["begun", task.startedAt ? clock(task.startedAt, { seconds: true }) : "not yet"],
-    ["ended", task.endedAt ? `${clock(task.endedAt, { seconds: true })}, after ${duration(task.durationSeconds)}` : "not yet"],
+    [
+      "ended",
+      task.endedAt ? `${clock(task.endedAt, { seconds: true })}, after ${duration(task.durationSeconds)}` : "not yet",
+    ],
     ["cut at", task.deadline ? clock(task.deadline, { seconds: true }) : null],
   ];
-  return html`<dl class="facts">${said.filter(([, text]) => text !== null).map(([word, text]) => html`<div><dt>${word}</dt><dd>${text}</dd></div>`)}</dl>
-    ${error ? html`<p class="bad">${error}</p>` : nothing}
-    ${task.progress?.message ? html`<p>${task.progress.message}</p>` : nothing}
-    ${whole?.problem ? html`<h3>Problem</h3><p class="bad">${whole.problem.detail}</p>${json(whole.problem)}` : nothing}
-    ${whole && "result" in whole ? html`<h3>Result</h3>${json(whole.result)}` : nothing}
-    ${whole?.resultDropped ? html`<p class="muted">Its result was dropped: newer ones took its room.</p>` : nothing}`;
+  return html`${factList(said, "facts")} ${error ? html`<p class="bad">${error}</p>` : nothing}
+  ${task.progress?.message ? html`<p>${task.progress.message}</p>` : nothing}
+  ${
+    whole?.problem
+      ? html`<h3>Problem</h3>
+          <p class="bad">${whole.problem.detail}</p>
+          ${json(whole.problem)}`
+      : nothing
+  }
+  ${
+    whole && "result" in whole
+      ? html`<h3>Result</h3>
+          ${json(whole.result)}`
+      : nothing
+  }
+  ${whole?.resultDropped ? html`<p class="muted">Its result was dropped: newer ones took its room.</p>` : nothing}`;
 }
 
 export function json(value) {
@@ -110,14 +165,16 @@ export function json(value) {
 export function askCancel(agentId, taskId) {
   confirmDialog({
     title: "Cancel this task?",
-    body: html`<p>Task <span class="mono">${taskId}</span> of ${agentId} is ended now. Its caller gets 409 agent-cancelled; what
-      it has done so far is not undone.</p>`,
+    body: html`<p>
+      Task <span class="mono">${taskId}</span> of ${agentId} is ended now. Its caller gets 409 agent-cancelled; what it
+      has done so far is not undone.
+    </p>`,
     verb: "Cancel the task",
     act: () => cancelTask(agentId, taskId),
   });
 }
 
-export async function cancelTask(agentId, taskId) {
+async function cancelTask(agentId, taskId) {
   try {
     await send("DELETE", agentPath(agentId, `/tasks/${encodeURIComponent(taskId)}`));
     notify(`Task ${shortId(taskId)} of ${agentId} is cancelled`, { kind: "good" });

@@ -4,4 +4,3 @@ export { repeat } from "../vendor/lit-html/directives/repeat.js";
 export { guard } from "../vendor/lit-html/directives/guard.js";
 export { live } from "../vendor/lit-html/directives/live.js";
 export { ref } from "../vendor/lit-html/directives/ref.js";
-export { keyed } from "../vendor/lit-html/directives/keyed.js";

@@ -28,7 +28,11 @@ function keyOf(key) {
   if (own) return own;
   const id = app.route.params.id;
   const everywhere = { "?": openHelp, "/": focusFilter, u: () => go("#/") };
-  const ofAgent = id && { o: () => go(agentHref(id)), e: () => go(agentHref(id, "execute")), l: () => go(agentHref(id, "logs")) };
+  const ofAgent = id && {
+    o: () => go(agentHref(id)),
+    e: () => go(agentHref(id, "execute")),
+    l: () => go(agentHref(id, "logs")),
+  };
   return everywhere[key] ?? ofAgent?.[key];
 }
 

@@ -45,7 +45,8 @@ const TAKERS = {
   step(state, data) {
     state.tick = data.tick;
     state.steppedAt = Date.now();
-    for (const [id, numbers] of Object.entries(data.agents)) state.samples.set(id, stepped(state.samples.get(id), numbers));
+    for (const [id, numbers] of Object.entries(data.agents))
+      state.samples.set(id, stepped(state.samples.get(id), numbers));
     for (const id of state.samples.keys()) if (!(id in data.agents)) state.samples.delete(id);
   },
   samples(state, data) {

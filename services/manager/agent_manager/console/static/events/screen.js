@@ -4,10 +4,17 @@ import { html, nothing } from "../core/html.js";
 import { app, redraw } from "../core/app.js";
 import { count } from "../core/format.js";
 import { eventList, isBad } from "../agent/journal.js";
+import { searchField } from "../ui/search-field.js";
 import { icon } from "../ui/icons.js";
 
 const MOST = 300;
-const KINDS = [["", "everything"], ["action", "orders"], ["drain", "drains"], ["verdict", "verdicts"], ["agent", "comings and goings"]];
+const KINDS = [
+  ["", "everything"],
+  ["action", "orders"],
+  ["drain", "drains"],
+  ["verdict", "verdicts"],
+  ["agent", "comings and goings"],
+];
 const view = { words: "", kind: "", bad: false };
 
 export const eventsScreen = {
@@ -20,18 +27,28 @@ export const eventsScreen = {
         (!view.bad || isBad(event)) &&
         `${event.agent} ${event.code} ${event.message} ${event.by ?? ""}`.toLowerCase().includes(words),
     );
-    return html`<div class="events-head"><h1>Events</h1><p class="muted">${count(found.length)} of the last ${count(app.state.journal.length)}</p></div>
-      <div class="tools">
-        <label class="search">${icon("search")}<span class="hidden">Filter the events</span>
-          <input type="search" data-filter placeholder="Filter" .value=${view.words} @input=${(event) => set({ words: event.target.value })} /><kbd aria-hidden="true">/</kbd></label>
-        <label class="select"><span class="hidden">Kind</span><select @change=${(event) => set({ kind: event.target.value })}>
-          ${KINDS.map(([value, text]) => html`<option value=${value} ?selected=${view.kind === value}>${text}</option>`)}</select></label>
-        <button type="button" class="chip s-problem" aria-pressed=${view.bad} @click=${() => set({ bad: !view.bad })}>${icon("problem")}trouble only</button>
+    return html`<div class="events-head">
+        <h1>Events</h1>
+        <p class="muted">${count(found.length)} of the last ${count(app.state.journal.length)}</p>
       </div>
-      <div class="agent-tab"><section class="card tall-events" aria-label="Events">
-        ${found.length === 0 ? html`<p class="none">Nothing like that happened lately.</p>` : eventList(found.slice(-MOST).reverse(), { named: true })}
-        ${found.length > MOST ? html`<p class="none">Older ones: <code>GET /api/events/recent</code></p>` : nothing}
-      </section></div>`;
+      <div class="tools">
+        ${searchField("Filter the events", "Filter", view.words, (words) => set({ words }))}
+        <label class="select"
+          ><span class="hidden">Kind</span
+          ><select @change=${(event) => set({ kind: event.target.value })}>
+            ${KINDS.map(([value, text]) => html`<option value=${value} ?selected=${view.kind === value}>${text}</option>`)}
+          </select></label
+        >
+        <button type="button" class="chip s-problem" aria-pressed=${view.bad} @click=${() => set({ bad: !view.bad })}>
+          ${icon("problem")}trouble only
+        </button>
+      </div>
+      <div class="agent-tab">
+        <section class="card tall-events" aria-label="Events">
+          ${found.length === 0 ? html`<p class="none">Nothing like that happened lately.</p>` : eventList(found.slice(-MOST).reverse(), { named: true })}
+          ${found.length > MOST ? html`<p class="none">Older ones: <code>GET /api/events/recent</code></p>` : nothing}
+        </section>
+      </div>`;
   },
 };
 

@@ -5,12 +5,16 @@ import { notify } from "../ui/toast.js";
 
 const PLAIN = /^[A-Za-z0-9_./:=@%+,-]+$/;
 
-export function quoted(text) {
+function quoted(text) {
   return PLAIN.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 export function asCurl(agentId, parameters, { mode, key, signedIn }) {
-  const parts = ["curl", mode === "async" ? "-s" : "-sN", quoted(`${location.origin}${agentPath(agentId, "/execute")}`)];
+  const parts = [
+    "curl",
+    mode === "async" ? "-s" : "-sN",
+    quoted(`${location.origin}${agentPath(agentId, "/execute")}`),
+  ];
   parts.push("-H", quoted("Content-Type: application/json"));
   if (signedIn) parts.push("-H", '"Authorization: Bearer $AGENT_MANAGER_API_KEY"');
   parts.push("-H", quoted(mode === "async" ? "Prefer: respond-async" : "Accept: text/event-stream"));

@@ -7,7 +7,9 @@ export function fieldsOf(schema) {
   const whole = schema && resolved(schema, schema);
   if (whole?.type !== "object" || !whole.properties) return null;
   const required = new Set(whole.required ?? []);
-  return Object.entries(whole.properties).map(([name, property]) => fieldOf(name, resolved(property, schema), required.has(name)));
+  return Object.entries(whole.properties).map(([name, property]) =>
+    fieldOf(name, resolved(property, schema), required.has(name)),
+  );
 }
 
 function fieldOf(name, schema, required) {
@@ -19,7 +21,11 @@ function fieldOf(name, schema, required) {
 function resolved(schema, root) {
   let found = schema;
   for (let hops = 0; found?.$ref && hops < 8; hops += 1) {
-    found = found.$ref.split("/").slice(1).reduce((at, key) => at?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], root) ?? {};
+    found =
+      found.$ref
+        .split("/")
+        .slice(1)
+        .reduce((at, key) => at?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], root) ?? {};
   }
   return found ?? {};
 }
@@ -35,11 +41,13 @@ function typeOf(schema) {
 
 /** Give the texts that the fields begin with. */
 export function initialTexts(fields) {
-  return Object.fromEntries(fields.map(({ name, type, schema }) => {
-    const value = schema.default ?? schema.const;
-    if (value === undefined) return [name, type === "boolean" ? "false" : ""];
-    return [name, type === "json" ? JSON.stringify(value) : String(value)];
-  }));
+  return Object.fromEntries(
+    fields.map(({ name, type, schema }) => {
+      const value = schema.default ?? schema.const;
+      if (value === undefined) return [name, type === "boolean" ? "false" : ""];
+      return [name, type === "json" ? JSON.stringify(value) : String(value)];
+    }),
+  );
 }
 
 /**
@@ -92,8 +100,10 @@ export function formView(fields, texts, errors, change) {
     const id = `field-${field.name}`;
     const error = errors[field.name] ?? (field.name in errors ? errors[field.name] : null);
     return html`<div class="field">
-      <label for=${id}>${field.name}${field.required ? html`<span class="needed"> needed</span>` : nothing}
-        <span class="muted">${field.type === "choice" ? "" : field.type === "json" ? "JSON" : field.type}</span></label>
+      <label for=${id}
+        >${field.name}${field.required ? html`<span class="needed"> needed</span>` : nothing}
+        <span class="muted">${field.type === "choice" ? "" : field.type === "json" ? "JSON" : field.type}</span></label
+      >
       ${input(field, id, texts[field.name] ?? "", error, (text) => change(field.name, text))}
       ${field.about ? html`<p class="muted">${field.about}</p>` : nothing}
       ${error ? html`<p class="bad" id="${id}-error">${error}</p>` : nothing}
@@ -106,18 +116,35 @@ function input(field, id, text, error, change) {
   const described = error ? `${id}-error` : nothing;
   const typed = (event) => change(event.target.value);
   if (field.type === "boolean") {
-    return html`<input id=${id} type="checkbox" .checked=${text === "true"} @change=${(event) => change(String(event.target.checked))} />`;
+    const turned = (event) => change(String(event.target.checked));
+    return html`<input id=${id} type="checkbox" .checked=${text === "true"} @change=${turned} />`;
   }
   if (field.type === "choice") {
     return html`<select id=${id} @change=${typed} aria-invalid=${wrong} aria-describedby=${described}>
       ${text !== "" && (field.required || "default" in field.schema) ? nothing : html`<option value="">–</option>`}
-      ${field.choices.map((choice) => html`<option value=${String(choice)} ?selected=${String(choice) === text}>${String(choice)}</option>`)}
+      ${field.choices.map(String).map((choice) => html`<option value=${choice} ?selected=${choice === text}>${choice}</option>`)}
     </select>`;
   }
-  if (field.type === "json" || field.schema.maxLength > 200 || field.type === "string") {
-    const rows = field.type === "json" ? 3 : 1;
-    return html`<textarea id=${id} rows=${rows} spellcheck="false" class=${field.type === "json" ? "mono" : ""} .value=${text}
-      @input=${typed} aria-invalid=${wrong} aria-describedby=${described}></textarea>`;
+  if (field.type === "json" || field.type === "string") {
+    const json = field.type === "json";
+    return html`<textarea
+      id=${id}
+      rows=${json ? 3 : 1}
+      class=${json ? "mono" : ""}
+      spellcheck="false"
+      .value=${text}
+      @input=${typed}
+      aria-invalid=${wrong}
+      aria-describedby=${described}
+    ></textarea>`;
   }
-  return html`<input id=${id} type="text" inputmode="decimal" .value=${text} @input=${typed} aria-invalid=${wrong} aria-describedby=${described} />`;
+  return html`<input
+    id=${id}
+    type="text"
+    inputmode="decimal"
+    .value=${text}
+    @input=${typed}
+    aria-invalid=${wrong}
+    aria-describedby=${described}
+  />`;
 }

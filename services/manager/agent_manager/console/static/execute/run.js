@@ -10,7 +10,21 @@ const LAST_LOOK_MS = 3000;
 
 /** Begin a call; `mode` is `follow` or `async`. Gives the run, which changes until `run.endedAt` is set. */
 export function begin(agentId, parameters, { mode, key }) {
-  const run = { agentId, mode, state: "running", begunAt: Date.now(), endedAt: null, taskId: null, instance: null, chunks: [], dropped: 0, result: undefined, problem: null, progress: null, abort: new AbortController() };
+  const run = {
+    agentId,
+    mode,
+    state: "running",
+    begunAt: Date.now(),
+    endedAt: null,
+    taskId: null,
+    instance: null,
+    chunks: [],
+    dropped: 0,
+    result: undefined,
+    problem: null,
+    progress: null,
+    abort: new AbortController(),
+  };
   const headers = mode === "async" ? { Prefer: "respond-async" } : { Accept: "text/event-stream" };
   if (key) headers["Idempotency-Key"] = key;
   follow(run, parameters, headers).catch((error) => fail(run, error));
@@ -18,19 +32,25 @@ export function begin(agentId, parameters, { mode, key }) {
 }
 
 async function follow(run, parameters, headers) {
-  const response = await request("POST", agentPath(run.agentId, "/execute"), { body: { parameters }, headers, signal: run.abort.signal });
+  const response = await request("POST", agentPath(run.agentId, "/execute"), {
+    body: { parameters },
+    headers,
+    signal: run.abort.signal,
+  });
   run.taskId = response.headers.get("X-Task-Id");
   run.instance = response.headers.get("X-Agent-Instance");
   redraw();
   if (response.status === 202) return await wait(run);
-  if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) return end(run, "succeeded", (await response.json()).result);
+  if (!response.headers.get("Content-Type")?.startsWith("text/event-stream"))
+    return end(run, "succeeded", (await response.json()).result);
   for await (const { name, data } of eventsOf(response)) {
     if (name === "chunk") addChunk(run, data);
     else if (name === "result") end(run, "succeeded", data.result);
     else if (name === "error") fail(run, new ApiError(data.status, data));
     redraw();
   }
-  if (run.endedAt === null) fail(run, new ApiError(0, { code: "outcome-unknown", detail: "the stream ended before its result" }));
+  if (run.endedAt === null)
+    fail(run, new ApiError(0, { code: "outcome-unknown", detail: "the stream ended before its result" }));
 }
 
 /** Ask for the task until it is over. */
@@ -39,7 +59,9 @@ async function wait(run) {
   while (run.endedAt === null) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     pause = Math.min(LAST_LOOK_MS, pause * 1.4);
-    const task = await get(agentPath(run.agentId, `/tasks/${encodeURIComponent(run.taskId)}`), { signal: run.abort.signal });
+    const task = await get(agentPath(run.agentId, `/tasks/${encodeURIComponent(run.taskId)}`), {
+      signal: run.abort.signal,
+    });
     run.progress = task.progress;
     if (task.state === "succeeded") end(run, "succeeded", task.result);
     else if (task.endedAt) fail(run, new ApiError(task.problem?.status ?? 0, task.problem ?? {}));
@@ -62,8 +84,13 @@ function end(run, state, result) {
 
 function fail(run, error) {
   if (run.endedAt !== null) return;
-  const problem = error instanceof ApiError ? error : new ApiError(0, { code: "cancelled", detail: "it was cancelled here" });
-  Object.assign(run, { state: problem.code === "agent-cancelled" || problem.code === "cancelled" ? "cancelled" : "failed", problem, endedAt: Date.now() });
+  const problem =
+    error instanceof ApiError ? error : new ApiError(0, { code: "cancelled", detail: "it was cancelled here" });
+  Object.assign(run, {
+    state: problem.code === "agent-cancelled" || problem.code === "cancelled" ? "cancelled" : "failed",
+    problem,
+    endedAt: Date.now(),
+  });
   redraw();
 }
 

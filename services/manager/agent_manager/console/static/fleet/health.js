@@ -5,9 +5,9 @@ import { age, many } from "../core/format.js";
 
 export const CRITICAL = 4;
 export const WARNING = 3;
-export const DRAINING = 2;
-export const CHANGING = 1;
-export const FINE = 0;
+const DRAINING = 2;
+const CHANGING = 1;
+const FINE = 0;
 export const STALE_SECONDS = 15; // three beats of the default interval
 
 const LOST = new Set(["expired", "mass-loss", "withdrawn", "replaced"]);

@@ -29,7 +29,7 @@ export const STATES = ["problem", "running", "stopping", "paused", "starting", "
 let cached = { agents: null, stamp: "", rows: [] };
 
 /** Give a row for each agent: the agent with what its facts come to. Made anew only when something changed. */
-export function rowsOf(state, stamp) {
+function rowsOf(state, stamp) {
   if (cached.stamp === stamp && cached.state === state) return cached.rows;
   const lost = losses(state.journal);
   const stepSeconds = state.hello?.stepSeconds ?? 5;

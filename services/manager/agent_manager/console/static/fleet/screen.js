@@ -5,6 +5,8 @@ import { app, redraw } from "../core/app.js";
 import { count, many, rate } from "../core/format.js";
 import { screenKeys } from "../core/keyboard.js";
 import { agentHref, go } from "../core/router.js";
+import { factList } from "../ui/fact-list.js";
+import { searchField } from "../ui/search-field.js";
 import { icon, stateWord } from "../ui/icons.js";
 import { Windowed } from "../ui/windowing.js";
 import { currentRows, filtered, lines, ordered, STATES, tally } from "./order.js";
@@ -22,7 +24,13 @@ const COLUMNS = [
   ["source", "Source"],
   ["seen", "Heard", "right"],
 ];
-const GROUPS = [["", "not grouped"], ["state", "by state"], ["source", "by source"], ["node", "by node"], ["name", "by name's first word"]];
+const GROUPS = [
+  ["", "not grouped"],
+  ["state", "by state"],
+  ["source", "by source"],
+  ["node", "by node"],
+  ["name", "by name's first word"],
+];
 
 const view = { words: "", only: "", sort: "state", group: "", current: null };
 const narrow = matchMedia("(max-width: 820px)");
@@ -53,12 +61,20 @@ function summary(counts) {
   ];
   const bad = counts.problem > 0;
   return html`<section class="summary" aria-label="Summary">
-    <button type="button" class="verdict ${bad ? "bad" : "good"}" aria-pressed=${view.only === "problem"} ?disabled=${!bad}
-      @click=${() => choose("problem")}>
+    <button
+      type="button"
+      class="verdict ${bad ? "bad" : "good"}"
+      aria-pressed=${view.only === "problem"}
+      ?disabled=${!bad}
+      @click=${() => choose("problem")}
+    >
       ${icon(bad ? "problem" : "check")}
       <span>${verdict(counts)}</span>
     </button>
-    <dl>${facts.map(([number, word]) => html`<div><dt>${word}</dt><dd>${number}</dd></div>`)}</dl>
+    ${factList(
+      facts.map(([number, word]) => [word, number]),
+      "",
+    )}
   </section>`;
 }
 
@@ -72,29 +88,36 @@ function verdict(counts) {
 
 function tools(counts, found) {
   return html`<div class="tools">
-    <label class="search">${icon("search")}<span class="hidden">Filter the agents</span>
-      <input type="search" data-filter placeholder="Filter" .value=${view.words} @input=${filter} aria-keyshortcuts="/" />
-      <kbd aria-hidden="true">/</kbd></label>
+    ${searchField("Filter the agents", "Filter", view.words, (words) => set({ words }))}
     <div class="chips" role="group" aria-label="Only those of a state">
       ${STATES.map((state) => chip(state, counts[state] ?? 0))}
     </div>
     <span class="grow"></span>
     ${found === counts.all ? nothing : html`<span class="muted" role="status">${count(found)} of ${count(counts.all)}</span>`}
-    <label class="select"><span class="hidden">Group</span>
+    <label class="select"
+      ><span class="hidden">Group</span>
       <select @change=${(event) => set({ group: event.target.value })}>
         ${GROUPS.map(([value, text]) => html`<option value=${value} ?selected=${view.group === value}>${text}</option>`)}
-      </select></label>
-    <label class="select narrow-only"><span class="hidden">Sort</span>
+      </select></label
+    >
+    <label class="select narrow-only"
+      ><span class="hidden">Sort</span>
       <select @change=${(event) => set({ sort: event.target.value })}>
         ${COLUMNS.map(([value, text]) => html`<option value=${value} ?selected=${view.sort === value}>by ${text}</option>`)}
-      </select></label>
+      </select></label
+    >
   </div>`;
 }
 
 function chip(state, number) {
   const on = view.only === state;
-  return html`<button type="button" class="chip s-${state}" aria-pressed=${on} ?disabled=${number === 0 && !on}
-    @click=${() => choose(state)}>
+  return html`<button
+    type="button"
+    class="chip s-${state}"
+    aria-pressed=${on}
+    ?disabled=${number === 0 && !on}
+    @click=${() => choose(state)}
+  >
     ${icon(state)}<span>${state === "problem" ? "problems" : stateWord(state)}</span><b>${count(number)}</b>
   </button>`;
 }
@@ -104,8 +127,11 @@ function table(counts) {
   if (shown.length === 0) return nobody(counts);
   return html`<div class="fleet" role="table" aria-label="Agents" aria-rowcount=${shown.length + 1}>
     <div role="rowgroup" class="head"><div role="row" class="line">${COLUMNS.map(columnHead)}</div></div>
-    ${list.view(shown, height, (line) => line.key, (line, index) =>
-      line.row ? row(line.row, index, view.current === line.key) : heading(line, index),
+    ${list.view(
+      shown,
+      height,
+      (line) => line.key,
+      (line, index) => (line.row ? row(line.row, index, view.current === line.key) : heading(line, index)),
     )}
   </div>`;
 }
@@ -122,15 +148,19 @@ function columnHead([name, text, side = ""]) {
 }
 
 function nobody(counts) {
-  if (counts.all > 0) return html`<p class="empty">No agent is like that. <button class="button small" type="button"
-    @click=${() => set({ words: "", only: "" })}>Show all</button></p>`;
+  if (counts.all > 0)
+    return html`<p class="empty">
+      No agent is like that.
+      <button class="button small" type="button" @click=${() => set({ words: "", only: "" })}>Show all</button>
+    </p>`;
   if (app.connection.state !== "live") return html`<p class="empty">The manager has not told yet who is there.</p>`;
-  return html`<div class="empty"><p>No agent has registered, and the configuration names none.</p>
-    <p>Start one: <code>agentctl up</code>, or run <code>agent-adapter</code> with <code>MANAGER_URL=${location.origin}</code>.</p></div>`;
-}
-
-function filter(event) {
-  set({ words: event.target.value });
+  return html`<div class="empty">
+    <p>No agent has registered, and the configuration names none.</p>
+    <p>
+      Start one: <code>agentctl up</code>, or run <code>agent-adapter</code> with
+      <code>MANAGER_URL=${location.origin}</code>.
+    </p>
+  </div>`;
 }
 
 function choose(state) {
@@ -150,7 +180,9 @@ function move(step) {
   view.current = next.key;
   list.reveal(shown.indexOf(next));
   redraw();
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector(".line.current a")?.focus({ preventScroll: true })));
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => document.querySelector(".line.current a")?.focus({ preventScroll: true })),
+  );
 }
 
 screenKeys("fleet", {
@@ -158,5 +190,8 @@ screenKeys("fleet", {
   k: () => move(-1),
   ArrowDown: () => move(1),
   ArrowUp: () => move(-1),
-  Enter: (event) => (event.target.closest("a, button") ? event.target.closest("a, button").click() : view.current && go(agentHref(view.current))),
+  Enter: (event) =>
+    event.target.closest("a, button")
+      ? event.target.closest("a, button").click()
+      : view.current && go(agentHref(view.current)),
 });

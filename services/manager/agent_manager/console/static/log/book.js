@@ -37,7 +37,7 @@ export class Book {
 
   /** Give the raw text of what is shown. */
   text() {
-    return this.shown.map((line) => line.gap ? `--- ${line.gap}` : line.raw).join("\n");
+    return this.shown.map((line) => (line.gap ? `--- ${line.gap}` : line.raw)).join("\n");
   }
 
   #take(line) {

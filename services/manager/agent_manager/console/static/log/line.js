@@ -19,7 +19,9 @@ export function lineOf(number, instanceId, raw) {
   const members = membersOf(raw);
   const message = harmless(members ? String(members.message ?? "") : raw);
   const extra = members ? Object.entries(members).filter(([name]) => !OWN.has(name)) : [];
-  const rest = extra.map(([name, value]) => harmless(`${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)).join("  ");
+  const rest = extra
+    .map(([name, value]) => harmless(`${name}=${typeof value === "string" ? value : JSON.stringify(value)}`))
+    .join("  ");
   return {
     number,
     instanceId,

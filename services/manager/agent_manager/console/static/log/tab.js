@@ -5,6 +5,7 @@ import { app, redraw } from "../core/app.js";
 import { count, shortId } from "../core/format.js";
 import { screenKeys } from "../core/keyboard.js";
 import { icon } from "../ui/icons.js";
+import { searchField } from "../ui/search-field.js";
 import { openDialog } from "../ui/dialog.js";
 import { json } from "../agent/tasks.js";
 import { Windowed } from "../ui/windowing.js";
@@ -22,7 +23,15 @@ export const logsTab = {
     const { book } = open;
     return html`<section class="card logs" aria-label="Logs">
       <header>${tools(agent)}</header>
-      <div class="log-lines" tabindex="0" role="log" aria-label="Log lines" aria-live="off" ${ref(keep)} @scroll=${scrolled}>
+      <div
+        class="log-lines"
+        tabindex="0"
+        role="log"
+        aria-label="Log lines"
+        aria-live="off"
+        ${ref(keep)}
+        @scroll=${scrolled}
+      >
         ${book.dropped > 0 ? html`<p class="gap">${count(book.dropped)} older lines are not kept here</p>` : nothing}
         ${book.shown.length === 0 ? html`<p class="none">${silence()}</p>` : nothing}
         ${open.list.view(book.shown, HEIGHT, (line) => line.number, row, { role: "presentation" })}
@@ -39,29 +48,45 @@ export const logsTab = {
 function begin(id) {
   logsTab.leave();
   const book = new Book();
-  open = { id, book, tail: new Tail(id, book), list: new Windowed({ inPage: false }), words: "", level: 0, instance: "", scroller: null, atEnd: true };
+  open = {
+    id,
+    book,
+    tail: new Tail(id, book),
+    list: new Windowed({ inPage: false }),
+    words: "",
+    level: 0,
+    instance: "",
+    scroller: null,
+    atEnd: true,
+  };
 }
 
 function tools(agent) {
   const { book } = open;
-  return html`<label class="search">${icon("search")}<span class="hidden">Search the lines</span>
-      <input type="search" data-filter placeholder="Search" .value=${open.words} @input=${(event) => filter({ words: event.target.value })} /><kbd aria-hidden="true">/</kbd></label>
-    <label class="select"><span class="hidden">Level</span><select @change=${(event) => filter({ level: Number(event.target.value) })}>
-      ${LEVELS.map((level, index) => html`<option value=${index} ?selected=${open.level === index}>${index === 0 ? "every level" : `${level}${index === 3 ? "" : " and above"}`}</option>`)}
-    </select></label>
+  return html`${searchField("Search the lines", "Search", open.words, (words) => filter({ words }))}
+    <label class="select"
+      ><span class="hidden">Level</span
+      ><select @change=${(event) => filter({ level: Number(event.target.value) })}>
+        ${LEVELS.map((level, index) => html`<option value=${index} ?selected=${open.level === index}>${index === 0 ? "every level" : `${level}${index === 3 ? "" : " and above"}`}</option>`)}
+      </select></label
+    >
     ${agent.instances.length > 1 ? instanceChoice(agent) : nothing}
     <span class="muted" role="status">${count(book.shown.length)} of ${count(book.lines.length)} lines</span>
     <span class="grow"></span>
     <button class="button small ${book.paused ? "on" : ""}" type="button" aria-pressed=${book.paused} @click=${pause}>
-      ${icon(book.paused ? "resume" : "pause")}${book.paused ? "Go on" : "Pause"}</button>
+      ${icon(book.paused ? "resume" : "pause")}${book.paused ? "Go on" : "Pause"}
+    </button>
     <button class="button small" type="button" @click=${download}>${icon("download")}Download</button>`;
 }
 
 function instanceChoice(agent) {
-  return html`<label class="select"><span class="hidden">Instance</span><select @change=${(event) => filter({ instance: event.target.value })}>
-    <option value="">all instances</option>
-    ${agent.instances.map((one) => html`<option value=${one.instanceId} ?selected=${open.instance === one.instanceId}>${shortId(one.instanceId)}</option>`)}
-  </select></label>`;
+  return html`<label class="select"
+    ><span class="hidden">Instance</span
+    ><select @change=${(event) => filter({ instance: event.target.value })}>
+      <option value="">all instances</option>
+      ${agent.instances.map((one) => html`<option value=${one.instanceId} ?selected=${open.instance === one.instanceId}>${shortId(one.instanceId)}</option>`)}
+    </select></label
+  >`;
 }
 
 function row(line) {
@@ -69,7 +94,9 @@ function row(line) {
   return html`<button type="button" class="log-line lv-${line.level}" @click=${() => show(line)}>
     <time>${line.time}</time><span class="level">${line.level}</span>
     <span class="from" .style=${`--hue: ${hueOf(line.instanceId)}`}>${shortId(line.instanceId)}</span>
-    <span class="message">${marked(line.message.replaceAll("\n", " ⏎ "))}<span class="rest">${marked(line.rest)}</span></span>
+    <span class="message"
+      >${marked(line.message.replaceAll("\n", " ⏎ "))}<span class="rest">${marked(line.rest)}</span></span
+    >
   </button>`;
 }
 
@@ -87,22 +114,43 @@ function marked(text) {
 }
 
 function show(line) {
-  openDialog(() => ({
-    title: html`<span class="mono">${line.time || "A line"}</span>`,
-    body: html`<p class="log-whole">${line.message}</p>${line.members ? json(cleaned(line.members)) : html`<pre class="json" tabindex="0">${harmless(line.raw)}</pre>`}`,
-  }), { wide: true });
+  openDialog(
+    () => ({
+      title: html`<span class="mono">${line.time || "A line"}</span>`,
+      body: html`<p class="log-whole">${line.message}</p>
+        ${line.members ? json(cleaned(line.members)) : html`<pre class="json" tabindex="0">${harmless(line.raw)}</pre>`}`,
+    }),
+    { wide: true },
+  );
 }
 
 function cleaned(members) {
-  return JSON.parse(JSON.stringify(members), (_, value) => (typeof value === "string" ? harmless(value.replaceAll("\n", "⏎\n")).replaceAll("⏎\n", "\n") : value));
+  return JSON.parse(JSON.stringify(members), (_, value) =>
+    typeof value === "string" ? harmless(value.replaceAll("\n", "⏎\n")).replaceAll("⏎\n", "\n") : value,
+  );
 }
 
 function foot(book) {
   const { tail } = open;
-  if (book.paused) return note(html`Paused: ${count(book.waiting.length)} lines came since. <button class="button small" type="button" @click=${pause}>Go on</button>`);
-  if (tail.state === "lost") return note(html`<span class="bad">The stream was lost${tail.error ? `: ${tail.error}` : ""}. It is tried again.</span>`);
-  if (!open.atEnd) return note(html`New lines come below. <button class="button small" type="button" @click=${toEnd}>${icon("down")}To the end</button>`);
-  return note(html`<span class="muted">${tail.state === "live" ? `Following. The last ${count(MOST)} lines are kept here.` : "…"}</span>`);
+  if (book.paused)
+    return note(
+      html`Paused: ${count(book.waiting.length)} lines came since.
+        <button class="button small" type="button" @click=${pause}>Go on</button>`,
+    );
+  if (tail.state === "lost")
+    return note(
+      html`<span class="bad">The stream was lost${tail.error ? `: ${tail.error}` : ""}. It is tried again.</span>`,
+    );
+  if (!open.atEnd)
+    return note(
+      html`New lines come below.
+        <button class="button small" type="button" @click=${toEnd}>${icon("down")}To the end</button>`,
+    );
+  return note(
+    html`<span class="muted"
+      >${tail.state === "live" ? `Following. The last ${count(MOST)} lines are kept here.` : "…"}</span
+    >`,
+  );
 }
 
 function note(content) {
@@ -111,7 +159,11 @@ function note(content) {
 
 function silence() {
   if (open.tail.state === "connecting") return "Asking its instances.";
-  return open.book.lines.length > 0 ? "No line is like that." : app.state.agents.get(open.id)?.instances.length ? "No line yet." : "No instance is there.";
+  return open.book.lines.length > 0
+    ? "No line is like that."
+    : app.state.agents.get(open.id)?.instances.length
+      ? "No line yet."
+      : "No instance is there.";
 }
 
 function filter(changes) {
@@ -131,7 +183,7 @@ function keep(element) {
 }
 
 /** Stay at the end while lines come, unless somebody scrolled up. */
-export function stick() {
+function stick() {
   if (!open?.scroller?.isConnected) return;
   if (open.atEnd) open.scroller.scrollTop = open.scroller.scrollHeight;
   requestAnimationFrame(stick);

@@ -86,7 +86,9 @@ export class Tail {
     this.#seen = true;
     for (const [instanceId, lines] of this.#seeking) {
       if (lines.length > 0) {
-        this.book.mark(`${shortId(instanceId)}: ${this.why} for ${duration((Date.now() - this.#lostAt) / 1000)}, lines may be missing here`);
+        this.book.mark(
+          `${shortId(instanceId)}: ${this.why} for ${duration((Date.now() - this.#lostAt) / 1000)}, lines may be missing here`,
+        );
       }
       for (const line of lines) this.#put(instanceId, line);
     }

@@ -21,9 +21,16 @@ export function openHelp() {
   openDialog(() => ({
     title: "Keys",
     body: html`<dl class="keys">
-        ${KEYS.map(([key, text]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${text}</dd></div>`)}
+        ${KEYS.map(
+          ([key, text]) =>
+            html`<div>
+              <dt><kbd>${key}</kbd></dt>
+              <dd>${text}</dd>
+            </div>`,
+        )}
       </dl>
-      <p class="muted">The same facts on the command line: <code>agentctl get agents</code>. The API:
-        <a href="/schema">/schema</a>.</p>`,
+      <p class="muted">
+        The same facts on the command line: <code>agentctl get agents</code>. The API: <a href="/schema">/schema</a>.
+      </p>`,
   }));
 }

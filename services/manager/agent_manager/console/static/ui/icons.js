@@ -34,7 +34,9 @@ const PATHS = {
 
 /** A picture beside words: readers of the screen skip it. */
 export function icon(name) {
-  return html`<svg class="icon i-${name}" viewBox="0 0 16 16" aria-hidden="true" focusable="false">${PATHS[name]}</svg>`;
+  return html`<svg class="icon i-${name}" viewBox="0 0 16 16" aria-hidden="true" focusable="false">
+    ${PATHS[name]}
+  </svg>`;
 }
 
 const WORDS = { stopping: "draining" };
@@ -47,5 +49,7 @@ export function stateWord(state) {
 /** A state with its picture. */
 export function stateMark(state, level = 0) {
   const shape = level === 4 ? "problem" : level === 3 ? "warning" : state;
-  return html`<span class="state s-${state} l-${level}">${icon(shape)}<span class="word">${stateWord(state)}</span></span>`;
+  return html`<span class="state s-${state} l-${level}"
+    >${icon(shape)}<span class="word">${stateWord(state)}</span></span
+  >`;
 }

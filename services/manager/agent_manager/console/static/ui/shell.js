@@ -5,6 +5,7 @@ import { app } from "../core/app.js";
 import { duration } from "../core/format.js";
 import { signOut } from "../core/session.js";
 import { icon } from "./icons.js";
+import { logo } from "./logo.js";
 import { openHelp } from "./help.js";
 import { nextTheme, theme } from "./theme.js";
 import { redraw } from "../core/app.js";
@@ -19,14 +20,16 @@ const SCREENS = [
 export function shell(content) {
   return html`<a class="skip" href="#content" @click=${skip}>Skip to the content</a>
     <header class="bar">
-      <a class="brand" href="#/" aria-label="Agents: the fleet">${mark()}<span>Agents</span></a>
+      <a class="brand" href="#/" aria-label="Agents: the fleet">${logo()}<span>Agents</span></a>
       <nav aria-label="Screens">${SCREENS.map(link)}</nav>
       <span class="grow"></span>
       ${connection()} ${account()}
       <button class="bare" type="button" title="Colours: ${theme()}" aria-label="Colours: ${theme()}" @click=${turn}>
         ${icon("theme")}
       </button>
-      <button class="bare wide-only" type="button" title="Keys (?)" aria-label="Keys" @click=${openHelp}>${icon("help")}</button>
+      <button class="bare wide-only" type="button" title="Keys (?)" aria-label="Keys" @click=${openHelp}>
+        ${icon("help")}
+      </button>
     </header>
     ${lostBanner()} ${updateBanner()}
     <main id="content" tabindex="-1">${content}</main>
@@ -42,7 +45,8 @@ function link([name, href, text]) {
 export function connection() {
   const { state, since } = app.connection;
   const seconds = (Date.now() - since) / 1000;
-  const text = { live: "live", connecting: "connecting", denied: "signed out" }[state] ?? `lost ${duration(seconds)} ago`;
+  const text =
+    { live: "live", connecting: "connecting", denied: "signed out" }[state] ?? `lost ${duration(seconds)} ago`;
   return html`<span class="pulse p-${state}" role="status" title=${state === "live" ? "What you see is of now" : text}>
     <span class="dot" aria-hidden="true"></span><span>${text}</span>
   </span>`;
@@ -53,28 +57,29 @@ function lostBanner() {
   if (state !== "lost") return nothing;
   return html`<div class="banner bad" role="alert">
     ${icon("problem")}
-    <span>The connection to the manager is lost since ${duration((Date.now() - since) / 1000)}. What you see is of then;
-      it is tried again by itself.</span>
+    <span
+      >The connection to the manager is lost since ${duration((Date.now() - since) / 1000)}. What you see is of then; it
+      is tried again by itself.</span
+    >
   </div>`;
 }
 
 function updateBanner() {
   const version = app.state.hello?.console;
   if (!version || import.meta.url.includes(`/console/${version}/`)) return nothing;
-  return html`<div class="banner"><span>The manager was updated, and this page is of before.</span>
-    <button class="button small" type="button" @click=${() => location.reload()}>Load it again</button></div>`;
+  return html`<div class="banner">
+    <span>The manager was updated, and this page is of before.</span>
+    <button class="button small" type="button" @click=${() => location.reload()}>Load it again</button>
+  </div>`;
 }
 
 function account() {
   if (!app.session?.name) return nothing;
   const { name, role } = app.session;
-  return html`<span class="account"><span class="who">${name}</span><span class="role">${role}</span>
-    <button class="button small" type="button" @click=${signOut}>Sign out</button></span>`;
-}
-
-function mark() {
-  return html`<svg class="logo" viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="5" />
-    <path d="M16 5a11 11 0 0 1 11 11M27 16a11 11 0 0 1-11 11M5 16A11 11 0 0 1 16 5" /></svg>`;
+  return html`<span class="account"
+    ><span class="who">${name}</span><span class="role">${role}</span>
+    <button class="button small" type="button" @click=${signOut}>Sign out</button></span
+  >`;
 }
 
 function skip(event) {

@@ -9,10 +9,17 @@ const paths = new WeakMap();
 /** A line over the given steps; `steps` is how many fit. `kind` is what it shows, for its colour. */
 export function spark(numbers, kind, { steps = 119, least = 1 } = {}) {
   const drawn = numbers ? pathsOf(numbers, steps, least) : null;
-  return html`<svg class="spark k-${kind}" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
-    ${drawn === null
-      ? svg`<path class="none" d="M0 ${HEIGHT - 0.75}H${WIDTH}"/>`
-      : svg`<path class="area" d=${drawn.area}/><path class="stroke" d=${drawn.line}/>`}
+  return html`<svg
+    class="spark k-${kind}"
+    viewBox="0 0 ${WIDTH} ${HEIGHT}"
+    preserveAspectRatio="none"
+    aria-hidden="true"
+  >
+    ${
+      drawn === null
+        ? svg`<path class="none" d="M0 ${HEIGHT - 0.75}H${WIDTH}"/>`
+        : svg`<path class="area" d=${drawn.area}/><path class="stroke" d=${drawn.line}/>`
+    }
   </svg>`;
 }
 

@@ -28,11 +28,14 @@ export function toasts() {
     ${repeat(
       notices,
       (notice) => notice.id,
-      (notice) => html`<div class="toast t-${notice.kind}">
-        ${icon(notice.kind === "bad" ? "problem" : notice.kind === "good" ? "check" : "clock")}
-        ${notice.href ? html`<a href=${notice.href}>${notice.text}</a>` : html`<span>${notice.text}</span>`}
-        <button class="bare" type="button" aria-label="Put away" @click=${() => dismiss(notice.id)}>${icon("close")}</button>
-      </div>`,
+      (notice) =>
+        html`<div class="toast t-${notice.kind}">
+          ${icon(notice.kind === "bad" ? "problem" : notice.kind === "good" ? "check" : "clock")}
+          ${notice.href ? html`<a href=${notice.href}>${notice.text}</a>` : html`<span>${notice.text}</span>`}
+          <button class="bare" type="button" aria-label="Put away" @click=${() => dismiss(notice.id)}>
+            ${icon("close")}
+          </button>
+        </div>`,
     )}
   </section>`;
 }

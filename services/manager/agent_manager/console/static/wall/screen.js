@@ -7,6 +7,7 @@ import { agentHref } from "../core/router.js";
 import { CRITICAL, healthText, isOverdue, WARNING } from "../fleet/health.js";
 import { currentRows, ordered, tally } from "../fleet/order.js";
 import { connection } from "../ui/shell.js";
+import { factList } from "../ui/fact-list.js";
 import { icon, stateWord } from "../ui/icons.js";
 import { spark } from "../ui/spark.js";
 import { planOf } from "../agent/drain-plan.js";
@@ -25,11 +26,14 @@ export const wallScreen = {
   view() {
     const rows = ordered(currentRows(), "state");
     const counts = tally(rows);
-    const inFull = rows.length <= MOST_TILES ? rows : rows.filter((row) => row.health.level >= WARNING).slice(0, MOST_TILES);
+    const inFull =
+      rows.length <= MOST_TILES ? rows : rows.filter((row) => row.health.level >= WARNING).slice(0, MOST_TILES);
     const small = rows.length <= MOST_TILES ? [] : rows.filter((row) => !inFull.includes(row));
     return html`<main class="wall w-${verdictKind(counts)}" id="content">
       ${head(counts)}
-      <ul class="tiles" .style=${`--columns: ${columnsFor(inFull.length)}`}>${repeat(inFull, (row) => row.agent.id, tile)}</ul>
+      <ul class="tiles" .style=${`--columns: ${columnsFor(inFull.length)}`}>
+        ${repeat(inFull, (row) => row.agent.id, tile)}
+      </ul>
       ${small.length > 0 ? hive(small) : nothing}
     </main>`;
   },
@@ -49,36 +53,74 @@ function verdictKind(counts) {
 
 function head(counts) {
   const kind = verdictKind(counts);
-  const text = { lost: "Connection lost", good: "All is well" }[kind] ?? [counts.critical ? `${count(counts.critical)} down` : "", counts.problem - counts.critical > 0 ? many(counts.problem - counts.critical, "problem") : ""].filter(Boolean).join(", ");
-  const facts = [[count(counts.all), "agents"], [count(counts.instances), "instances"], [count(counts.tasks), "in hand"], [count(counts.waiting), "waiting"], [rate(counts.rate), "calls/s"]];
+  const text =
+    { lost: "Connection lost", good: "All is well" }[kind] ??
+    [
+      counts.critical ? `${count(counts.critical)} down` : "",
+      counts.problem - counts.critical > 0 ? many(counts.problem - counts.critical, "problem") : "",
+    ]
+      .filter(Boolean)
+      .join(", ");
+  const facts = [
+    [count(counts.all), "agents"],
+    [count(counts.instances), "instances"],
+    [count(counts.tasks), "in hand"],
+    [count(counts.waiting), "waiting"],
+    [rate(counts.rate), "calls/s"],
+  ];
   return html`<header>
     <h1>${icon(kind === "good" ? "check" : kind === "warn" ? "warning" : "problem")}${text}</h1>
-    <dl>${facts.map(([number, word]) => html`<div><dd>${number}</dd><dt>${word}</dt></div>`)}</dl>
-    <div class="wall-clock"><time>${clock(Date.now(), { seconds: true })}</time>${connection()}<a href="#/">Leave</a></div>
+    ${factList(
+      facts.map(([number, word]) => [word, number]),
+      "",
+    )}
+    <div class="wall-clock">
+      <time>${clock(Date.now(), { seconds: true })}</time>${connection()}<a href="#/">Leave</a>
+    </div>
   </header>`;
 }
 
 function tile(row) {
   const { agent, health, hand, traffic, samples } = row;
   const shape = health.level === CRITICAL ? "problem" : health.level === WARNING ? "warning" : agent.state;
-  return html`<li class="tile h-${health.level} s-${agent.state}"><a href=${agentHref(agent.id)}>
-    <span class="tile-name">${icon(shape)}<b>${agent.id}</b></span>
-    <span class="tile-state">${stateWord(agent.state)}</span>
-    ${health.level > 0 && health.text
-      ? html`<span class="tile-text">${healthText(health)}</span>`
-      : html`<span class="tile-numbers"><span><b>${count(hand.running)}</b> in hand</span><span><b>${rate(traffic.rate)}</b>/s</span><span><b>${latency(traffic.p95)}</b></span>${traffic.errors ? html`<span class="bad"><b>${percent(traffic.errors)}</b></span>` : nothing}</span>`}
-    ${drainLeft(agent)}
-    ${spark(samples?.series[2], "rate", { least: 5 })}
-  </a></li>`;
+  return html`<li class="tile h-${health.level} s-${agent.state}">
+    <a href=${agentHref(agent.id)}>
+      <span class="tile-name">${icon(shape)}<b>${agent.id}</b></span>
+      <span class="tile-state">${stateWord(agent.state)}</span>
+      ${
+        health.level > 0 && health.text
+          ? html`<span class="tile-text">${healthText(health)}</span>`
+          : html`<span class="tile-numbers"
+              ><span><b>${count(hand.running)}</b> in hand</span><span><b>${rate(traffic.rate)}</b>/s</span
+              ><span><b>${latency(traffic.p95)}</b></span
+              >${traffic.errors ? html`<span class="bad"><b>${percent(traffic.errors)}</b></span>` : nothing}</span
+            >`
+      }
+      ${drainLeft(agent)} ${spark(samples?.series[2], "rate", { least: 5 })}
+    </a>
+  </li>`;
 }
 
 function drainLeft(agent) {
   const instance = agent.instances.find((one) => one.state === "stopping" && one.drain?.deadline);
   if (!instance) return nothing;
-  return html`<span class="tile-drain"><b>${isOverdue(instance) ? "overdue" : duration(planOf(instance.drain).remaining)}</b> left</span>`;
+  return html`<span class="tile-drain"
+    ><b>${isOverdue(instance) ? "overdue" : duration(planOf(instance.drain).remaining)}</b> left</span
+  >`;
 }
 
 function hive(rows) {
-  return html`<ul class="hive" aria-label="The other agents">${repeat(rows, (row) => row.agent.id, (row) => html`<li
-    class="cell h-${row.health.level} s-${row.agent.state}" title="${row.agent.id}: ${stateWord(row.agent.state)}"><span class="hidden">${row.agent.id}: ${stateWord(row.agent.state)}</span></li>`)}</ul>`;
+  return html`<ul class="hive" aria-label="The other agents">
+    ${repeat(
+      rows,
+      (row) => row.agent.id,
+      (row) =>
+        html`<li
+          class="cell h-${row.health.level} s-${row.agent.state}"
+          title="${row.agent.id}: ${stateWord(row.agent.state)}"
+        >
+          <span class="hidden">${row.agent.id}: ${stateWord(row.agent.state)}</span>
+        </li>`,
+    )}
+  </ul>`;
 }
