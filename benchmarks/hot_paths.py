@@ -21,7 +21,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
@@ -103,11 +103,14 @@ def running(command: list[str], url: str, directory: Path, **environment: str) -
         log.close()
 
 
-def requests_per_second(url: str, directory: Path) -> float:
-    """Give what wrk measures at `url` in SECONDS; stops the run when an answer was not 2xx."""
+def requests_per_second(
+    url: str, directory: Path, *, seconds: int = SECONDS, headers: Mapping[str, str] | None = None
+) -> float:
+    """Give what wrk measures at `url` in so many seconds; stops the run when an answer was not 2xx."""
     script = directory / "post.lua"
     script.write_text(WRK_SCRIPT.replace("BODY", PAYLOAD))
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(script), url]
+    named = [word for name, value in (headers or {}).items() for word in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *named, "-s", str(script), url]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in output:
         sys.exit(f"not every answer of {url} was a success:\n{output}")

@@ -1,9 +1,11 @@
 """What tracing costs the hot paths, in one run, as ratios: `python -m benchmarks.tracing`.
 
-Three managers in front of one backend, and three adapters of one echo: without tracing, with tracing that samples
-nothing, and with tracing that samples everything and sends it to a collector that takes it. They are called in turn,
-several times; compared are the medians of calls a second, and of processor time a call, which moves less with whatever
-else the machine does. Needs nginx and wrk. Traffic stays on 127.0.0.1.
+Managers in front of one backend, and adapters of one echo: without tracing, with tracing that samples nothing, and with
+tracing that samples everything and sends it to a collector that takes it. They are called in turn, several times, in
+several lives, for one process differs from the next by some percent; a second one without tracing shows by how much.
+Compared are calls a second, and processor time a call, which moves less with whatever else the machine does. Adapters
+are called as a manager calls them: with the `traceparent` that says what it decided. Needs nginx and wrk. Traffic stays
+on 127.0.0.1.
 """
 
 import os
@@ -21,7 +23,6 @@ from benchmarks.hot_paths import (
     BACKEND,
     ECHO_AGENT,
     INSTANCE,
-    SECONDS,
     free_port,
     nginx,
     post,
@@ -29,23 +30,36 @@ from benchmarks.hot_paths import (
     running,
 )
 
-ROUNDS = 9
+LIVES = 6
+ROUNDS = 3
+SECONDS = 2
 COLLECTOR = """
 server {{ listen 127.0.0.1:{port}; client_max_body_size 64m; client_body_buffer_size 8m;
   location / {{ default_type application/x-protobuf; return 200 ''; }} }}
 """
 NOTHING = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}
 EVERYTHING = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+OUT, IN = (f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}" for flags in ("00", "01"))
+STEADY = {"PYTHONHASHSEED": "0"}
+"""Else one process has its dictionaries in a luckier order than the other."""
 
 Process = Popen[bytes]
-Serve = Callable[[dict[str, str]], "Served"]
+
+
+class Way(NamedTuple):
+    """One of those that are compared: its variables, and the `traceparent` that its adapter gets."""
+
+    name: str
+    variables: dict[str, str]
+    traceparent: str | None
 
 
 class Served(NamedTuple):
-    """A server: where its calls go, and its process."""
+    """A server: where its calls go, its process, and the calls' headers."""
 
     url: str
     process: Process
+    headers: dict[str, str]
 
 
 class Measured(NamedTuple):
@@ -55,25 +69,34 @@ class Measured(NamedTuple):
     microseconds_a_call: float
 
 
-def compare(name: str, serve: Serve, collector: str, directory: Path) -> None:
-    """Serve in the three ways, call them in turn, print what the two with tracing cost."""
+def compare(name: str, serve: Callable[[Way, ExitStack], Served], collector: str, directory: Path) -> None:
+    """Serve in each way, call them in turn, and print each beside the one without tracing."""
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector}
-    ways = {"without": {}, "sampled out": {**endpoint, **NOTHING}, "recorded": {**endpoint, **EVERYTHING}}
-    served = {way: serve(variables) for way, variables in ways.items()}
-    rounds: dict[str, list[Measured]] = {way: [] for way in served}
-    for number in range(ROUNDS):
-        for way, one in served.items():
-            print(f"  {name}: round {number + 1} of {ROUNDS}, {way:<12}", end="\r", flush=True)
-            rounds[way].append(_measure(one, directory))
-    for way in ("sampled out", "recorded"):
-        pairs = list(zip(rounds[way], rounds["without"], strict=True))
-        throughput = [mine.calls_a_second / other.calls_a_second for mine, other in pairs]
-        processor = [mine.microseconds_a_call / other.microseconds_a_call for mine, other in pairs]
-        mine, other = (statistics.median(one.microseconds_a_call for one in rounds[each]) for each in (way, "without"))
+    ways = (
+        Way("without", {}, None),
+        Way("without again", {}, None),
+        Way("sampled out", {**endpoint, **NOTHING}, OUT),
+        Way("recorded", {**endpoint, **EVERYTHING}, IN),
+    )
+    rounds: dict[str, list[Measured]] = {way.name: [] for way in ways}
+    for life in range(LIVES):
+        with ExitStack() as stack:
+            served = [serve(way, stack) for way in ways]
+            for _ in range(ROUNDS):
+                for way, one in zip(ways, served, strict=True):
+                    print(f"  {name}: life {life + 1} of {LIVES}, {way.name:<14}", end="\r", flush=True)
+                    rounds[way.name].append(_measure(one, directory))
+    for way in ways[1:]:
+        pairs = list(zip(rounds[way.name], rounds["without"], strict=True))
+        calls = statistics.median(mine.calls_a_second / other.calls_a_second for mine, other in pairs)
+        ratios = sorted(mine.microseconds_a_call / other.microseconds_a_call for mine, other in pairs)
+        quarter = len(ratios) // 4
+        mine, other = (
+            statistics.median(one.microseconds_a_call for one in rounds[each]) for each in (way.name, "without")
+        )
         print(
-            f"{name}, {way:<12} calls {statistics.median(throughput):.3f} ({min(throughput):.2f} to"
-            f" {max(throughput):.2f})   processor {statistics.median(processor):.3f} ({min(processor):.2f} to"
-            f" {max(processor):.2f})   {other:.0f} -> {mine:.0f} us a call"
+            f"{name}, {way.name:<14} calls {calls:.3f}   processor {statistics.median(ratios):.3f}"
+            f" (half of the rounds {ratios[quarter]:.2f} to {ratios[-quarter - 1]:.2f})   {other:.0f} -> {mine:.0f} us"
         )
 
 
@@ -84,30 +107,32 @@ def manager(directory: Path, collector: str, stack: ExitStack) -> None:
     url = f"http://127.0.0.1:{backend}"
     stack.enter_context(running(["nginx", "-c", f"{directory}/backend.conf"], f"{url}/status", directory))
 
-    def serve(variables: dict[str, str]) -> Served:
+    def serve(way: Way, life: ExitStack) -> Served:
         port = free_port()
         base = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "agent_manager", "--port", str(port)]
-        settings = {"REGISTRATION_TTL_SECONDS": "600", **variables}
-        process = stack.enter_context(running(command, f"{base}/health", directory, **settings))
+        settings = {"REGISTRATION_TTL_SECONDS": "600", **STEADY, **way.variables}
+        process = life.enter_context(running(command, f"{base}/health", directory, **settings))
         service = {"id": "bench", "serviceUrl": url, "instanceId": INSTANCE, "status": "running"}
         post(f"{base}/api/agent-services/register", service)
-        return Served(f"{base}/api/agent-services/bench/execute", process)
+        return Served(f"{base}/api/agent-services/bench/execute", process, {})
 
     compare("manager", serve, collector, directory)
 
 
-def adapter(directory: Path, collector: str, stack: ExitStack) -> None:
+def adapter(directory: Path, collector: str, _: ExitStack) -> None:
     """Compare adapters of an agent that gives its parameters back."""
     (directory / "echo_agent.py").write_text(ECHO_AGENT)
 
-    def serve(variables: dict[str, str]) -> Served:
+    def serve(way: Way, life: ExitStack) -> Served:
         port = free_port()
         base = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "agent_adapter", "--agent", "bench", "--entry-point", "echo_agent:echo"]
         command += ["--host", "127.0.0.1", "--port", str(port)]
-        settings = {"AGENT_MAX_CONCURRENCY": "64", **variables}
-        return Served(f"{base}/execute", stack.enter_context(running(command, f"{base}/ready", directory, **settings)))
+        settings = {"AGENT_MAX_CONCURRENCY": "64", **STEADY, **way.variables}
+        process = life.enter_context(running(command, f"{base}/ready", directory, **settings))
+        headers = {} if way.traceparent is None else {"traceparent": way.traceparent}
+        return Served(f"{base}/execute", process, headers)
 
     compare("adapter", serve, collector, directory)
 
@@ -132,7 +157,7 @@ def main() -> None:
 
 def _measure(one: Served, directory: Path) -> Measured:
     before = _processor_seconds(one.process)
-    rate = requests_per_second(one.url, directory)
+    rate = requests_per_second(one.url, directory, seconds=SECONDS, headers=one.headers)
     used = _processor_seconds(one.process) - before
     return Measured(rate, used / (rate * SECONDS) * 1e6)
 
