@@ -84,7 +84,14 @@ class Namespace:
 
     def pods(self, agent: str) -> list[dict[str, Any]]:
         """Give the pods of an agent that are not being deleted."""
-        return [pod for pod in self.get("pods", f"{AGENT}={agent}") if "deletionTimestamp" not in pod["metadata"]]
+        return self._staying(f"{AGENT}={agent}")
+
+    def managers(self) -> list[dict[str, Any]]:
+        """Give the pods of managers that are not being deleted."""
+        return self._staying(MANAGER)
+
+    def _staying(self, selector: str) -> list[dict[str, Any]]:
+        return [pod for pod in self.get("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
 
     def helm(self, verb: str, *arguments: str) -> str:
         """Run helm on the release of this namespace; gives what it printed."""

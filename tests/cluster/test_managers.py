@@ -49,11 +49,11 @@ async def test_an_upgrade_of_the_manager_loses_no_call(release: Namespace) -> No
     """Every manager pod is replaced while programs in the cluster call through the Service."""
     service = release.manager_service()
     port = release.get("services", MANAGER)[0]["spec"]["ports"][0]["port"]
-    before = {pod["metadata"]["uid"] for pod in release.get("pods", MANAGER)}
+    before = {pod["metadata"]["uid"] for pod in release.managers()}
     release.apply(caller(f"{service}:{port}"))
     await in_thread(release.kubectl, "wait", "job/callers", f"--for=jsonpath={{.status.ready}}={CALLERS}")
     await in_thread(release.install, "--set", "manager.podAnnotations.upgraded=yes")
-    assert before & {pod["metadata"]["uid"] for pod in release.get("pods", MANAGER)} == set()
+    assert before & {pod["metadata"]["uid"] for pod in release.managers()} == set()
     await in_thread(release.kubectl, "wait", "job/callers", "--for=condition=Complete", "--timeout", "120s")
     told = [json.loads(text) for text in release.kubectl("logs", "--selector", "job-name=callers").splitlines()]
     release.kubectl("delete", "job", "callers")
@@ -65,7 +65,7 @@ async def test_an_upgrade_of_the_manager_loses_no_call(release: Namespace) -> No
 async def test_one_manager_acts_and_each_forwards(release: Namespace) -> None:
     """An order given to either is carried out once, by the holder of the Lease, and can be looked up at both."""
     await in_thread(release.install, "--set", "manager.replicas=2")
-    pods = [f"pod/{pod['metadata']['name']}" for pod in release.get("pods", MANAGER)]
+    pods = [f"pod/{pod['metadata']['name']}" for pod in release.managers()]
     assert len(pods) == 2
     async with release.manager(pods[0]) as one, release.manager(pods[1]) as other:
         for client in (one, other):
@@ -99,7 +99,7 @@ async def test_the_next_manager_takes_over_at_once_when_the_leader_leaves(releas
     await in_thread(release.install, "--set", "manager.replicas=2")
     (lease,) = release.get("leases")
     holder = str(lease["spec"]["holderIdentity"])
-    (leader,) = [pod for pod in release.get("pods", MANAGER) if holder.startswith(pod["metadata"]["name"])]
+    (leader,) = [pod for pod in release.managers() if holder.startswith(pod["metadata"]["name"])]
     deleting = asyncio.create_task(in_thread(release.kubectl, "delete", "pod", leader["metadata"]["name"]))
 
     async def another() -> bool:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from tests.cluster.cluster import FAULTS, MANAGER, Namespace, in_thread, run
+from tests.cluster.cluster import FAULTS, Namespace, in_thread, run
 from tests.cluster.manifests import container, workload
 from tests.system.load import under_load
 from tests.system.manager_client import ManagerClient
@@ -20,7 +20,7 @@ Fault = Callable[[str], None]
 @pytest.fixture
 async def client(release: Namespace) -> AsyncIterator[ManagerClient]:
     """Give a client past the API server, which a port-forward goes through; who can kill it is on a node."""
-    pod = release.get("pods", MANAGER)[0]
+    pod = release.managers()[0]
     (port,) = [one for one in pod["spec"]["containers"][0]["ports"] if one["name"] == "http"]
     async with ManagerClient(port["containerPort"], release.explain, pod["status"]["podIP"]) as calling:
         for agent, count in (("planner", 1), ("retriever", 1), ("executor", 2)):
@@ -87,12 +87,12 @@ async def test_what_went_while_the_watch_was_broken_is_gone_after_it(
         return (await client.http.get("/api/agent-services/ghost")).status_code == code
 
     await client.until(lambda: status(200), "it is listed")
-    manager = release.get("pods", MANAGER)
+    manager = release.managers()
     await in_thread(part, "kill")
     await in_thread(part, "start")
     await in_thread(release.kubectl, "delete", "deployment", "ghost", "--cascade=foreground")
     await client.until(lambda: status(404), "the ghost is gone", 60)
-    restarts = {pod["status"]["containerStatuses"][0]["restartCount"] for pod in release.get("pods", MANAGER)}
+    restarts = {pod["status"]["containerStatuses"][0]["restartCount"] for pod in release.managers()}
     assert restarts == {pod["status"]["containerStatuses"][0]["restartCount"] for pod in manager}
 
 
@@ -101,7 +101,7 @@ async def test_rights_taken_away_while_it_runs_degrade_the_manager_and_are_told(
 ) -> None:
     """No crash loop: calls and heartbeats go on, the listing and /ready say what is missing; it heals by itself."""
     bindings = release.get("rolebindings")
-    restarts = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in release.get("pods", MANAGER)]
+    restarts = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in release.managers()]
 
     async def denied() -> bool:
         problem = (await client.agent("executor"))["problem"] or {}
@@ -122,5 +122,5 @@ async def test_rights_taken_away_while_it_runs_degrade_the_manager_and_are_told(
         kept = ("name", "labels", "annotations")
         release.apply(*({**one, "metadata": {key: one["metadata"].get(key, {}) for key in kept}} for one in bindings))
     await client.until(healed, "the watch is back", 60)
-    after = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in release.get("pods", MANAGER)]
+    after = [pod["status"]["containerStatuses"][0]["restartCount"] for pod in release.managers()]
     assert after == restarts
