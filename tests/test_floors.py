@@ -36,7 +36,8 @@ HOME = {
 """The modules (and what lies below them) that may import an outside library."""
 FLOORS = {
     "agent_adapter": [
-        {"errors", "tasks", "history", "drain", "identity", "config", "printing", "http_client", "wall_clock"},
+        {"errors", "tasks", "history", "drain", "identity", "config", "printing", "http_client", "wall_clock"}
+        | {"credentials"},
         {"lifecycle", "ended", "admission", "agents", "metrics", "views"},
         {"execution", "manager_link", "heartbeat", "outgoing_calls", "adapter"},
         {"handlers"},
@@ -45,7 +46,7 @@ FLOORS = {
         {"process", "__main__"},
     ],
     "agent_manager": [
-        {"config", "credentials", "agent_client", "background", "changes"},
+        {"config", "credentials", "agent_tokens", "agent_client", "background", "changes"},
         {"records", "words", "liveness", "flapping", "fleet", "departures", "desired_states", "journal", "queries"}
         | {
             "cluster",

@@ -5,6 +5,7 @@ import statistics
 from typing import Any
 
 import pytest
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.manager_link import ManagerLink
 from agent_adapter.supervisor import Ending
 from agent_contract import __version__
@@ -175,7 +176,7 @@ def unspoken(interval: float) -> ManagerLink:
         ("127.0.0.1", 1),
         None,  # type: ignore[arg-type]  # nothing is sent
         None,  # type: ignore[arg-type]  # never asked
-        token="",
+        tokens=ManagerTokens("sample", ()),
         interval=interval,
         on_answer=lambda: None,
         on_orders=lambda _: None,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from agent_adapter import AgentError
 from agent_adapter.agents.context import Context, Ports
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.http_client import HttpClient
 from agent_adapter.outgoing_calls import OutgoingCalls
 from agent_contract.tracing import Span, TraceContext
@@ -30,7 +31,7 @@ async def client() -> AsyncIterator[HttpClient]:
 
 def context(url: str | None, client: HttpClient, *, token: str = "", deadline_at: float | None = None) -> Context:
     """Give a task's context whose calls go to this manager."""
-    calls = OutgoingCalls(url, client, agent_id="planner", token=token)
+    calls = OutgoingCalls(url, client, ManagerTokens("planner", (token,) if token else ()), agent_id="planner")
     ports = Ports(lambda _: None, calls.of_task("task-1", deadline_at, TRACED), asyncio.get_running_loop())
     return Context("task-1", ports, deadline=None, span=TRACED, streaming=False)
 

@@ -23,8 +23,9 @@ class Desk(Stage):
         self.desk = Registrations(
             self.registry,
             ServiceUrls(["10.0.0.0/8"]),
-            InstanceQueries(client, lambda: "secret"),
+            InstanceQueries(client, lambda *_: [(b"x-manager-token", b"secret")]),
             self.journal,
+            came=lambda *_: None,
             close_idle=self._close_idle,
             probe_soon=lambda instance: self.probed.append(instance.instance_id),
             clock=self.clock,

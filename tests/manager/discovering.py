@@ -26,7 +26,7 @@ class Discovering(Stage):
         self.events: list[Event] = []
         self.background = Background()
         self.health = WatchHealth(namespaces, wall=self.wall)
-        queries = InstanceQueries(client, lambda: None)
+        queries = InstanceQueries(client, lambda *_: [])
         introductions = Introductions(self.registry.find, queries, self.background, interval_seconds=0.1)
         self.discovery = KubernetesDiscovery(api, self.health, introductions, self.background, pace=pace)
         self._told = asyncio.Event()

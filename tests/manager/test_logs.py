@@ -138,7 +138,7 @@ class StubPodLogs:
 def logs_with(rig: ManagerRig, pods: StubPodLogs) -> Logs:
     """Give the logs of a manager in a cluster."""
     manager = rig.manager
-    live = Live(rig.parts.client, lambda: None)
+    live = Live(rig.parts.client, lambda *_: [])
     return Logs(manager.registry, manager.queries, LogSources(live, rig.parts.client, pods))
 
 

@@ -22,7 +22,7 @@ class Field(Stage):
     def __init__(self, client: AgentClient, *agents: Agent) -> None:
         super().__init__(agents)
         self.search = StaticDiscovery(
-            agents, self.registry.find, InstanceQueries(client, lambda: None), Background(), interval_seconds=0.05
+            agents, self.registry.find, InstanceQueries(client, lambda *_: []), Background(), interval_seconds=0.05
         )
 
     async def look(self) -> None:

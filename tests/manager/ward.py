@@ -23,7 +23,7 @@ class Ward(Stage):
         self.client = client
         self.clock.now = time.monotonic()
         self.background = Background()
-        self.queries = InstanceQueries(client, lambda: "secret")
+        self.queries = InstanceQueries(client, lambda *_: [(b"x-manager-token", b"secret")])
         self.prober = Prober(self.registry, self.queries, self.background, clock=self.clock)
 
     def use_real_time(self) -> None:

@@ -8,6 +8,7 @@ from agent_contract.tracing import OFF, Tracing
 
 from agent_adapter.agents.agent import Agent
 from agent_adapter.config import AdapterSettings
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.execution import Execution
 from agent_adapter.lifecycle import Lifecycle
 from agent_adapter.metrics import Metrics
@@ -24,6 +25,7 @@ class Adapter:
     agent: Agent
     views: Views
     metrics: Metrics
+    tokens: ManagerTokens
     clock: Callable[[], float]
     leaving: asyncio.Event
     """Set when the process goes: streams that have no end of their own end then."""

@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from agent_contract.asgi import App, Receive, Scope, Send, send_problem
 from agent_contract.problems import Problem
-from agent_contract.tokens import HEADER, matches
+from agent_contract.tokens import HEADER
 from litestar import Litestar
 from litestar.datastructures import State
 
 from agent_adapter.adapter import Adapter
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.handlers import instance, logs, tasks
 from agent_adapter.handlers.errors import EXCEPTION_HANDLERS
 from agent_adapter.handlers.execute import execute
@@ -46,11 +47,11 @@ def application(adapter: Adapter) -> App:
         request_max_body_size=adapter.settings.max_body_bytes,
     )
     app: App = litestar  # type: ignore[assignment]  # the same ASGI, other aliases
-    return guarded(app, adapter.settings.manager_tokens) if adapter.settings.manager_tokens else app
+    return guarded(app, adapter.tokens) if adapter.tokens.configured else app
 
 
-def guarded(app: App, tokens: tuple[str, ...]) -> App:
-    """Give the application behind the manager token."""
+def guarded(app: App, tokens: ManagerTokens) -> App:
+    """Give the application behind the proof that a manager asks."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN:
@@ -59,7 +60,7 @@ def guarded(app: App, tokens: tuple[str, ...]) -> App:
         token = next((value for name, value in scope["headers"] if name == _HEADER), None)
         if token is None:
             await send_problem(send, Problem("unauthenticated", f"this route needs {HEADER}"))
-        elif not matches(token.decode("latin-1"), tokens):
+        elif not tokens.accepts(token):
             await send_problem(send, Problem("forbidden", f"this {HEADER} is not one of those accepted"))
         else:
             await app(scope, receive, send)

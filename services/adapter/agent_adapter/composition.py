@@ -20,6 +20,7 @@ from agent_adapter.admission import TaskTable
 from agent_adapter.agents.agent import Agent
 from agent_adapter.app import application
 from agent_adapter.config import AdapterSettings
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.drain import DrainLimits
 from agent_adapter.execution import Execution
 from agent_adapter.heartbeat import Managers
@@ -52,10 +53,10 @@ class Instance:
         wall = WallClock(clock)
         metrics = Metrics(lifecycle, table, _text(settings.agent.version), wall.unix)
         agent = _agent(settings, self._agent_changed, metrics, tracing)
-        token = settings.manager_tokens[0] if settings.manager_tokens else ""
+        tokens = ManagerTokens(settings.agent.id, settings.manager_tokens, settings.manager_token_file, clock=clock)
         self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
         self._beats = HttpClient(connections=_MANAGER_CONNECTIONS, idle_seconds=BEATS_IDLE_SECONDS, observed=False)
-        calls = OutgoingCalls(settings.manager_url, self._calls, agent_id=settings.agent.id, token=token)
+        calls = OutgoingCalls(settings.manager_url, self._calls, tokens, agent_id=settings.agent.id)
         execution = Execution(
             table,
             lifecycle,
@@ -69,7 +70,9 @@ class Instance:
             ),
         )
         views = Views(settings, identity, lifecycle, table, agent, wall=wall, totals=metrics.totals, told=self._told)
-        adapter = Adapter(settings, lifecycle, execution, agent, views, metrics, clock, asyncio.Event(), tracing)
+        adapter = Adapter(
+            settings, lifecycle, execution, agent, views, metrics, tokens, clock, asyncio.Event(), tracing
+        )
         self.adapter = adapter
         serve_on = partial(Server, application(adapter))
         self.server = serve_on(sockets)
@@ -80,7 +83,7 @@ class Instance:
             settings.manager_url,
             self._beats,
             self.supervisor,
-            token=token,
+            tokens=tokens,
             interval=settings.heartbeat_interval_seconds,
         )
 

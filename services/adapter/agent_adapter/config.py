@@ -61,6 +61,8 @@ class AdapterSettings(msgspec.Struct, frozen=True, kw_only=True):
     service_url: str | None
     manager_url: str | None
     manager_tokens: tuple[str, ...]
+    manager_token_file: str | None
+    """Where they are read again; None where a variable holds them."""
     heartbeat_interval_seconds: float
     drain_timeout_seconds: float
     quiet_seconds: float
@@ -110,6 +112,7 @@ def load(line: CommandLine, process: Mapping[str, str]) -> AdapterSettings:
         service_url=process.get("AGENT_SERVICE_URL") or None,
         manager_url=_or_none(runtime.manager_url),
         manager_tokens=read_tokens(process),
+        manager_token_file=process.get("MANAGER_TOKEN_FILE") or None,
         heartbeat_interval_seconds=runtime.heartbeat_interval_seconds,
         drain_timeout_seconds=_or(agent.drain_timeout_seconds, runtime.drain_timeout_seconds),
         quiet_seconds=_or(agent.quiet_seconds, files.DEFAULT_QUIET_SECONDS),

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from agent_contract.wire import FinishedTask, Orders, Unregistration
 
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.http_client import HttpClient
 from agent_adapter.identity import resolve
 from agent_adapter.manager_link import Instance, ManagerLink
@@ -35,11 +36,13 @@ log = structlog.stdlib.get_logger(__name__)
 class Managers:
     """The links to all managers, one an address."""
 
-    def __init__(self, url: str | None, client: HttpClient, instance: Instance, *, token: str, interval: float) -> None:
+    def __init__(
+        self, url: str | None, client: HttpClient, instance: Instance, *, tokens: ManagerTokens, interval: float
+    ) -> None:
         self._url = url
         self._client = client
         self._instance = instance
-        self._token = token
+        self._tokens = tokens
         self._interval = interval
         self._links: dict[Address, ManagerLink] = {}
         self._words: dict[Address, Orders] = {}
@@ -145,7 +148,7 @@ class Managers:
                 address,
                 self._client,
                 self._instance,
-                token=self._token,
+                tokens=self._tokens,
                 interval=self._interval,
                 on_answer=self._heard.set,
                 on_orders=lambda orders, of=address: self._ordered(of, orders),  # type: ignore[misc]  # a default binds it
@@ -155,6 +158,7 @@ class Managers:
     async def _converse(self, address: Address) -> None:
         await self._links[address].run()
         del self._links[address]
+        self._tokens.forget(address)
         self._words.pop(address, None)
 
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from agent_contract.tokens import HEADER
 from agent_contract.wire import FinishedTask, HandOver, Heartbeat, Orders, Registration, State, Unregistration
 
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.http_client import Answer, CallFailed, ConnectFailed, HttpClient
 
 _ANSWER_SECONDS: Final = 2.0
@@ -60,7 +60,7 @@ class ManagerLink:
         client: HttpClient,
         instance: Instance,
         *,
-        token: str,
+        tokens: ManagerTokens,
         interval: float,
         on_answer: Callable[[], None],
         on_orders: Callable[[Orders], None],
@@ -70,8 +70,7 @@ class ManagerLink:
         self.address = address
         self._base = f"{parts.scheme}://{host}:{address[1]}/api/agent-services"
         self._headers = {"content-type": "application/json", "host": parts.netloc}
-        if token:
-            self._headers[HEADER] = token
+        self._tokens = tokens
         self._client = client
         self._instance = instance
         self._interval = interval
@@ -248,7 +247,10 @@ class ManagerLink:
     async def _post(self, route: str, message: msgspec.Struct, seconds: float) -> Answer:
         body = msgspec.json.encode(message)
         url = f"{self._base}/{route}"
-        return await self._client.request("POST", url, headers=self._headers, body=body, timeout_seconds=seconds)
+        headers = self._headers | self._tokens.headers
+        answer = await self._client.request("POST", url, headers=headers, body=body, timeout_seconds=seconds)
+        self._tokens.heard(self.address, answer.headers.get("date"))
+        return answer
 
     async def _pause(self, attempt: int) -> None:
         with contextlib.suppress(TimeoutError):

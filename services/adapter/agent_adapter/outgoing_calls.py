@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 from agent_contract.identity import is_agent_id
-from agent_contract.tokens import HEADER
 from agent_contract.tracing import Span, TraceContext, current_context
 
+from agent_adapter.credentials import ManagerTokens
 from agent_adapter.errors import AgentError
 from agent_adapter.http_client import Answer, CallFailed, ConnectFailed, HttpClient
 
@@ -16,11 +16,11 @@ from agent_adapter.http_client import Answer, CallFailed, ConnectFailed, HttpCli
 class OutgoingCalls:
     """Reaches other agents at the manager's address, with this adapter's token."""
 
-    def __init__(self, manager_url: str | None, client: HttpClient, *, agent_id: str, token: str) -> None:
+    def __init__(self, manager_url: str | None, client: HttpClient, tokens: ManagerTokens, *, agent_id: str) -> None:
         self.base = None if manager_url is None else f"{manager_url.rstrip('/')}/api/agent-services"
         self.client = client
         self._agent_id = agent_id
-        self._token = token
+        self._tokens = tokens
 
     def of_task(self, task_id: str, deadline_at: float | None, span: Span) -> "TaskCalls":
         """Give the calls of one task: they say who called, carry its trace, and end with its deadline."""
@@ -29,9 +29,7 @@ class OutgoingCalls:
     def headers(self, task_id: str, trace: TraceContext, idempotency_key: str | None) -> dict[str, str]:
         """Give the headers of a call that a task makes."""
         headers = {"content-type": "application/json", "x-agent-caller": f"agent/{self._agent_id}/{task_id}"}
-        headers |= trace.texts
-        if self._token:
-            headers[HEADER] = self._token
+        headers |= trace.texts | self._tokens.headers
         if idempotency_key is not None:
             headers["idempotency-key"] = idempotency_key
         return headers

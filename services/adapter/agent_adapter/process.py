@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 import structlog
 from agent_contract import logs
 from agent_contract.loading import ConfigurationError
+from agent_contract.loopback import is_loopback
 from agent_contract.serving import CannotListen, inherited, listen, new_event_loop
 from agent_contract.tracing import Tracing
 from agent_contract.tracing import load as load_tracing
@@ -111,6 +112,10 @@ async def _live(
 
     signals.obey(on_signal)
     log.info("listening", host=settings.host, port=settings.port)
+    if not (instance.adapter.tokens.configured or is_loopback(settings.host)):
+        log.warning(
+            "anyone who reaches this port may use and stop the agent: set MANAGER_TOKEN_FILE", host=settings.host
+        )
     supervisor = instance.supervisor
     ending = await supervisor.run()
     await instance.close()

@@ -1,4 +1,9 @@
-"""The shared secrets between managers and adapters: several may be valid at once, so that they can be rotated."""
+"""The secrets between managers and adapters: several may be valid at once, so that they can be rotated.
+
+An adapter says its token as it is. A manager says the shared token as it is, too; to an adapter with a token of its own
+it says a JWT (RFC 7519) that is signed with that token, short-lived and for this agent alone: whoever reads it can open
+nothing else, and who can verify it learns nothing new.
+"""
 
 import hmac
 from collections.abc import Mapping, Sequence
@@ -8,6 +13,11 @@ from typing import Final
 from agent_contract.loading import ConfigurationError
 
 HEADER: Final = "X-Manager-Token"
+ISSUER: Final = "agent-manager"
+ALGORITHM: Final = "HS256"
+SIGNED_SECONDS: Final = 60
+"""How long a signed token is good for."""
+_LABEL: Final = b"agent-manager to agent, version 1"
 
 
 def read_tokens(process: Mapping[str, str]) -> tuple[str, ...]:
@@ -32,6 +42,11 @@ def read_tokens(process: Mapping[str, str]) -> tuple[str, ...]:
 def split_tokens(text: str) -> tuple[str, ...]:
     """Give the tokens of a text, one a line or comma-separated."""
     return tuple(token for token in (part.strip() for part in text.replace(",", "\n").splitlines()) if token)
+
+
+def signing_key(token: bytes) -> bytes:
+    """Give the key that signs in the name of a token: of full length, and good for nothing else (RFC 5869, 2.2)."""
+    return hmac.digest(_LABEL, token, "sha256")
 
 
 def matches(token: str, accepted: Sequence[str]) -> bool:

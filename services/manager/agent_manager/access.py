@@ -50,6 +50,12 @@ class Caller(msgspec.Struct, frozen=True):
     """The agent whose own token was given: it may speak for this agent only."""
     role: Role = "admin"
     """What it may do on the routes of people; everything where nobody is asked who they are."""
+    token: bytes | None = None
+    """That own token: what this manager signs with when it speaks to the agent."""
+
+    def __repr__(self) -> str:
+        """Give a text without the token: it may end in a log."""
+        return f"Caller({self.name!r}, {self.agent_id!r}, {self.role!r})"
 
 
 NOBODY: Final = Caller()
@@ -119,7 +125,7 @@ class Access:
         own = credentials.agent_of(token)
         if own is None:
             raise self._unauthenticated("unknown", "this X-Manager-Token is not known", "X-Manager-Token")
-        return Caller(agent_id=own)
+        return Caller(agent_id=own, token=token)
 
     def _client(self, who: Who, headers: Headers) -> Caller:
         changes = who is not Who.VIEWER

@@ -14,6 +14,7 @@ from agent_manager.acting import Acting, ActingInCluster, Member
 from agent_manager.actions import Actions
 from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
+from agent_manager.agent_tokens import AgentProofs
 from agent_manager.background import Background
 from agent_manager.cluster.pod_logs import PodLogs
 from agent_manager.cluster.watch_health import WatchHealth
@@ -99,12 +100,10 @@ class Parts:
             drain_timeout_seconds=settings.drain_timeout_seconds,
         )
 
-        def token() -> str | None:
-            return credentials.manager_token
-
+        proofs = AgentProofs(credentials, clock, time.time)
         journal = Journal(_wall)
         registry = Registry(settings.agents, timing, journal, clock=clock, wall=_wall)
-        instance_queries = InstanceQueries(self.client, token)
+        instance_queries = InstanceQueries(self.client, proofs.headers)
         self.prober = Prober(registry, instance_queries, self.background, clock=clock)
         self._sweeper = Sweeper(registry, self.prober, self.background)
         self._member = member
@@ -112,7 +111,7 @@ class Parts:
         watches = self.watches = WatchHealth(watched, wall=_wall)
         discovery = self._discovery = _discovery(settings, registry, instance_queries, self.background, member, watches)
         absences = Absences(registry, clock)
-        live = Live(self.client, token, clock=clock)
+        live = Live(self.client, proofs.headers, clock=clock)
         queries = FleetQueries(registry, live)
         results, places = ResultStore(clock), TaskPlaces()
         metrics = self._metrics = Metrics(
@@ -147,6 +146,7 @@ class Parts:
                 ServiceUrls(settings.allowed_service_hosts),
                 instance_queries,
                 journal,
+                came=proofs.came,
                 close_idle=self.client.close_idle,
                 probe_soon=self.prober.probe_soon,
                 clock=clock,
@@ -165,6 +165,7 @@ class Parts:
             ),
             access=Access(credentials, sessions, metrics.refused_credentials),
             credentials=credentials,
+            proofs=proofs,
             sessions=sessions,
             login_attempts=LoginAttempts(clock),
             feed=Feed(listing, journal, self._samples, started_at, _wall),

@@ -3,7 +3,6 @@
 Secrets are not here: `credentials` reads them, again and again, because they rotate.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from agent_contract.config import Agent, ConfigurationFile, Runtime
 from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged
+from agent_contract.loopback import is_loopback
 from agent_contract.variables import runtime_over
 from msgspec import Struct, UnsetType
 
@@ -96,7 +96,7 @@ def check_exposure(settings: ManagerSettings, *, closes_adapter_routes: bool, cl
         ConfigurationError: the host is not this machine alone, a credential is missing, and nobody said --insecure.
 
     """
-    if settings.insecure or _is_loopback(settings.host) or (closes_adapter_routes and closes_client_routes):
+    if settings.insecure or is_loopback(settings.host) or (closes_adapter_routes and closes_client_routes):
         return
     needed = [
         text
@@ -135,10 +135,3 @@ def _discovery(runtime: Runtime, process: Mapping[str, str]) -> Literal["registr
     if runtime.discovery.mode != "auto":
         return runtime.discovery.mode
     return "kubernetes" if process.get("KUBERNETES_SERVICE_HOST") else "registration"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

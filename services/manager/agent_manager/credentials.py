@@ -8,25 +8,19 @@ what people make up, costs 50 ms a request, and would make every request a way t
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Final, Generic, Literal, TypeVar, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
-import structlog
 from agent_contract.identity import is_agent_id
 from agent_contract.loading import ConfigurationError
 from agent_contract.tokens import split_tokens
+from agent_contract.watched_file import WatchedFile
 
 Role = Literal["viewer", "operator", "admin"]
-T = TypeVar("T")
 
-_LOOK_SECONDS: Final = 1.0
-"""How often a file is looked at: a rotated secret works within a second, at one `stat` a second."""
 _HASHED: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _NAME: Final = re.compile(r"[!-~]{1,64}\Z")
 """It travels in a header, as the caller of a task, and stands in logs."""
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -36,6 +30,19 @@ class ApiKey(msgspec.Struct, frozen=True):
     role: Role
 
 
+class AgentTokens(msgspec.Struct, frozen=True):
+    """What the file of the agents' own tokens says."""
+
+    agents: Mapping[bytes, str]
+    """The agent of each token, by the token's SHA-256."""
+    first: Mapping[str, bytes]
+    """The first token of each agent: an instance that has not said anything yet is spoken to by it."""
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.agents)
+
+
 class Credentials:
     """Manager tokens, the agents' own tokens, and API keys, as they stand at the moment of asking."""
 
@@ -43,13 +50,16 @@ class Credentials:
         """Read all of them; raises ConfigurationError for a file that cannot be read or understood."""
         path = process.get("MANAGER_TOKEN_FILE")
         inline = split_tokens(process.get("MANAGER_TOKEN", ""))
-        self._tokens = _File("MANAGER_TOKEN_FILE", path, _manager_tokens, clock, inline if not path else ())
-        empty_tokens: dict[bytes, str] = {}
+        self._tokens = WatchedFile("MANAGER_TOKEN_FILE", path, _manager_tokens, clock, inline if not path else ())
+        no_tokens = AgentTokens({}, {})
         empty_keys: dict[bytes, ApiKey] = {}
-        self._agents = _File(
-            "MANAGER_AGENT_TOKENS_FILE", process.get("MANAGER_AGENT_TOKENS_FILE"), _agent_tokens, clock, empty_tokens
+        self._agents = WatchedFile(
+            "MANAGER_AGENT_TOKENS_FILE", process.get("MANAGER_AGENT_TOKENS_FILE"), _agent_tokens, clock, no_tokens
         )
-        self._keys = _File("MANAGER_API_KEYS_FILE", process.get("MANAGER_API_KEYS_FILE"), _api_keys, clock, empty_keys)
+        self._keys = WatchedFile(
+            "MANAGER_API_KEYS_FILE", process.get("MANAGER_API_KEYS_FILE"), _api_keys, clock, empty_keys
+        )
+        self._reviews_tokens = bool(process.get("MANAGER_TOKEN_REVIEW_AUDIENCE"))
         self._digests: tuple[tuple[str, ...], frozenset[bytes]] = ((), frozenset())
 
     @property
@@ -65,8 +75,13 @@ class Credentials:
 
     @property
     def closes_adapter_routes(self) -> bool:
-        """Whether a manager token or an agent's own is configured."""
-        return bool(self._tokens.configured or self._agents.configured)
+        """Whether a manager token, an agent's own or the review of the cluster's is configured."""
+        return bool(self._tokens.configured or self._agents.configured or self._reviews_tokens)
+
+    @property
+    def reviews_tokens(self) -> bool:
+        """Whether agents may come with tokens that the cluster gives them."""
+        return self._reviews_tokens
 
     @property
     def closes_client_routes(self) -> bool:
@@ -82,7 +97,11 @@ class Credentials:
 
     def agent_of(self, secret: bytes) -> str | None:
         """Give the agent whose own token this is, or None."""
-        return self._agents.value().get(_digest(secret))
+        return self._agents.value().agents.get(_digest(secret))
+
+    def first_token_of(self, agent_id: str) -> bytes | None:
+        """Give the first of an agent's own tokens, or None where it has none."""
+        return self._agents.value().first.get(agent_id)
 
     def api_keys(self) -> Mapping[bytes, ApiKey]:
         """Give every API key by its SHA-256."""
@@ -93,56 +112,6 @@ class Credentials:
         return self._keys.value().get(_digest(secret))
 
 
-class _File(Generic[T]):
-    """What one file says; a change that cannot be understood leaves what was known, and says so in the log."""
-
-    def __init__(
-        self, variable: str, path: str | None, parse: Callable[[str, str], T], clock: Callable[[], float], default: T
-    ) -> None:
-        self.configured = bool(path) or bool(default)
-        self._variable = variable
-        self._path = Path(path) if path else None
-        self._parse = parse
-        self._clock = clock
-        self._value = default
-        self._seen: tuple[int, ...] = ()
-        self._look_at = clock()
-        if self._path is not None:
-            self._seen = self._stamp(self._path)
-            self._value = self._read(self._path)
-
-    def value(self) -> T:
-        """Give what the file says, at most a second old."""
-        if self._path is not None and self._clock() >= self._look_at:
-            self._look_at = self._clock() + _LOOK_SECONDS
-            self._look(self._path)
-        return self._value
-
-    def _look(self, path: Path) -> None:
-        try:
-            stamp = self._stamp(path)
-            if stamp != self._seen:
-                self._seen = stamp
-                self._value = self._read(path)
-                log.info("credentials read again", variable=self._variable)
-        except ConfigurationError as error:
-            log.warning("credentials cannot be read again, those known before stay", error=str(error))
-
-    def _stamp(self, path: Path) -> tuple[int, ...]:
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise ConfigurationError(self._variable, f"cannot read {path}: {error.strerror}") from error
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
-
-    def _read(self, path: Path) -> T:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(self._variable, f"cannot read {path}: {error}") from error
-        return self._parse(self._variable, text)
-
-
 def _manager_tokens(variable: str, text: str) -> tuple[str, ...]:
     tokens = split_tokens(text)
     if not tokens:
@@ -150,13 +119,17 @@ def _manager_tokens(variable: str, text: str) -> tuple[str, ...]:
     return tokens
 
 
-def _agent_tokens(variable: str, text: str) -> dict[bytes, str]:
-    found: dict[bytes, str] = {}
+def _agent_tokens(variable: str, text: str) -> AgentTokens:
+    agents: dict[bytes, str] = {}
+    first: dict[str, bytes] = {}
     for number, words in _lines(text):
         if len(words) != 2 or not is_agent_id(words[0]):  # noqa: PLR2004  # an id and a token
             raise ConfigurationError(variable, f"line {number}: write an agent id and its token")
-        found[_digest(words[1].encode())] = words[0]
-    return found
+        agent_id, token = words[0], words[1].encode()
+        if agents.setdefault(_digest(token), agent_id) != agent_id:
+            raise ConfigurationError(variable, f"line {number}: an agent before has this token too")
+        first.setdefault(agent_id, token)
+    return AgentTokens(agents, first)
 
 
 def _api_keys(variable: str, text: str) -> dict[bytes, ApiKey]:

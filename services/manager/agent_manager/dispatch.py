@@ -155,7 +155,8 @@ class Dispatcher:
         if call.failed_try is not None:
             self._counters.retried(call.agent_id, call.failed_try)
         call.instance, attempt = instance, attempts.begin(call, instance)
-        headers = attempt.onward(call.headers) if attempt.recording else call.headers
+        headers = call.headers + call.proof(call.agent_id, instance.origin)
+        headers = attempt.onward(headers) if attempt.recording else headers
         request = self._client.call(instance.origin, "POST", "/execute", headers, call.body)
         instance.calls.add(request)
         self._in_hand.add(request)

@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable
 from agent_contract.tracing import UNTRACED, Span
 from msgspec import Struct
 
+from agent_manager.agent_tokens import Headers, Proof
 from agent_manager.answers import Answer
 from agent_manager.records import Instance
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class Forward(Struct, eq=False, kw_only=True):
@@ -20,6 +19,8 @@ class Forward(Struct, eq=False, kw_only=True):
     body: bytes
     arrived_at: float
     left: Callable[[], Awaitable[None]]
+    proof: Proof
+    """Gives what proves to an instance who asks."""
     key: str | None = None
     """The idempotency key, where it is one that an adapter takes."""
     span: Span = UNTRACED

@@ -19,9 +19,11 @@ _CROSSING: Final = frozenset(
 
 
 def forwarded_headers(
-    received: Iterable[tuple[bytes, bytes]], *, task_id: str, caller: str | None, token: str | None
+    received: Iterable[tuple[bytes, bytes]], *, task_id: str, caller: str | None
 ) -> list[tuple[bytes, bytes]]:
-    """Give the headers for the adapter: the client's that cross, and the manager's own three.
+    """Give the headers for the adapter: the client's that cross, and the manager's own two.
+
+    Not the proof of who asks, which is another for each instance.
 
     A client's `X-Task-Id`, `X-Agent-Caller`, `X-Manager-Token` and `Authorization` never cross.
     """
@@ -29,6 +31,4 @@ def forwarded_headers(
     headers.append((b"x-task-id", task_id.encode()))
     if caller is not None:
         headers.append((b"x-agent-caller", caller.encode("ascii")))
-    if token is not None:
-        headers.append((b"x-manager-token", token.encode()))
     return headers

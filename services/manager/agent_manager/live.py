@@ -10,6 +10,7 @@ from agent_contract.problems import Problem
 from msgspec import Struct
 
 from agent_manager.agent_client import AgentClient, CallError, ConnectFailed, Response
+from agent_manager.agent_tokens import Headers, Proof
 from agent_manager.records import Instance
 
 ANSWER_SECONDS: Final = 2.0
@@ -53,22 +54,21 @@ class Live:
     def __init__(
         self,
         client: AgentClient,
-        token: Callable[[], str | None],
+        proof: Proof,
         *,
         clock: Callable[[], float] = time.monotonic,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._answer_seconds = answer_seconds
         self._client = client
-        self._token = token
+        self._proof = proof
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Give the headers of the manager's own requests."""
-        token = self._token()
-        own = [] if token is None else [(b"x-manager-token", token.encode())]
-        return [(b"accept", b"application/json"), (b"content-type", b"application/json"), *own]
+    def headers(self, instance: Instance) -> Headers:
+        """Give the headers of the manager's own requests to an instance."""
+        proof = self._proof(instance.agent_id, instance.origin)
+        return [(b"accept", b"application/json"), (b"content-type", b"application/json"), *proof]
 
     async def ask(
         self,
@@ -83,7 +83,7 @@ class Live:
         asked_at, limit = self._clock(), timeout_seconds or self._answer_seconds
         try:
             response = await self._client.request(
-                instance.origin, method, target, self.headers(), body, timeout_seconds=limit
+                instance.origin, method, target, self.headers(instance), body, timeout_seconds=limit
             )
         except CallError as error:
             refused = isinstance(error, ConnectFailed) and error.refused

@@ -97,7 +97,7 @@ class LogSources:
 
     async def _open(self, instance: Instance, lines: int) -> Chunks | None:
         """Give the stream of an adapter; None where it has no log to follow, or does not answer."""
-        headers = [*self._live.headers(), (b"accept", b"text/event-stream")]
+        headers = [*self._live.headers(instance), (b"accept", b"text/event-stream")]
         call = self._client.call(instance.origin, "GET", f"/logs?lines={lines}&follow=true", headers)
         with contextlib.suppress(CallError):
             return (await call.response()).stream

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from agent_manager.access import Access
 from agent_manager.actions import Actions
+from agent_manager.agent_tokens import AgentProofs
 from agent_manager.console.feed import Feed
 from agent_manager.credentials import Credentials
 from agent_manager.dispatch import Dispatcher
@@ -69,6 +70,7 @@ class Manager:
     logs: Logs
     access: Access
     credentials: Credentials
+    proofs: AgentProofs
     sessions: Sessions
     login_attempts: LoginAttempts
     feed: Feed

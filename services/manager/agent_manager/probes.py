@@ -79,7 +79,7 @@ class Prober:
         """Ask one instance for its status, and tell the registry."""
         asked_at = self._clock()
         try:
-            status = await self._queries.status(instance.origin)
+            status = await self._queries.status(instance.agent_id, instance.origin)
         except QueryFailed as error:
             self._registry.probe_failed(instance, str(error), refused=error.refused)
             if instance.calls and instance.failed_probes == 1:  # where callers wait, the second opinion comes at once

@@ -1,13 +1,12 @@
 """What the manager asks an instance by itself: who it is, and how it is."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from agent_contract.tokens import HEADER
 from agent_contract.wire import Info, Status
 
 from agent_manager.agent_client import AgentClient, CallError, ConnectFailed, Origin
+from agent_manager.agent_tokens import Proof
 
 INFO_SECONDS: Final = 1.0
 """How long a newcomer may take to answer for itself."""
@@ -25,33 +24,33 @@ class QueryFailed(Exception):  # noqa: N818  # what happened
 
 
 class InstanceQueries:
-    """Asks instances, with the manager's token where there is one."""
+    """Asks instances, and proves to them who asks."""
 
-    def __init__(self, client: AgentClient, token: Callable[[], str | None]) -> None:
+    def __init__(self, client: AgentClient, proof: Proof) -> None:
         self._client = client
-        self._token = token
+        self._proof = proof
         self._info = msgspec.json.Decoder(Info)
         self._status = msgspec.json.Decoder(Status)
 
-    async def info(self, origin: Origin, timeout_seconds: float = INFO_SECONDS) -> Info:
+    async def info(self, agent_id: str, origin: Origin, timeout_seconds: float = INFO_SECONDS) -> Info:
         """Give the answer of `GET /info`; raises QueryFailed."""
-        answer: Info = await self._ask(origin, "/info", self._info, timeout_seconds)
+        answer: Info = await self._ask(agent_id, origin, "/info", self._info, timeout_seconds)
         return answer
 
-    async def status(self, origin: Origin, timeout_seconds: float = STATUS_SECONDS) -> Status:
+    async def status(self, agent_id: str, origin: Origin, timeout_seconds: float = STATUS_SECONDS) -> Status:
         """Give the answer of `GET /status`; raises QueryFailed."""
-        answer: Status = await self._ask(origin, "/status", self._status, timeout_seconds)
+        answer: Status = await self._ask(agent_id, origin, "/status", self._status, timeout_seconds)
         return answer
 
     async def _ask(
         self,
+        agent_id: str,
         origin: Origin,
         path: str,
         decoder: msgspec.json.Decoder[Any],
         timeout_seconds: float,  # the client's own bound
     ) -> Any:  # noqa: ANN401  # what the decoder gives
-        token = self._token()
-        headers = [] if token is None else [(HEADER.lower().encode(), token.encode())]
+        headers = self._proof(agent_id, origin)
         try:
             response = await self._client.request(origin, "GET", path, headers, timeout_seconds=timeout_seconds)
         except CallError as error:

@@ -41,6 +41,7 @@ class Registrations:
         queries: InstanceQueries,
         journal: Journal,
         *,
+        came: Callable[[str, Origin, bytes | None], None],
         close_idle: Callable[[Origin], None],
         probe_soon: Callable[[Instance], None],
         clock: Callable[[], float],
@@ -49,6 +50,7 @@ class Registrations:
         self._urls = urls
         self._queries = queries
         self._journal = journal
+        self._came = came
         self._close_idle = close_idle
         self._probe_soon = probe_soon
         self._clock = clock
@@ -57,8 +59,8 @@ class Registrations:
         states: tuple[DesiredState, ...] = ("running", "paused", "stopped")
         self._orders = {state: Orders(timing.ttl_seconds, timing.heartbeat_interval_seconds, state) for state in states}
 
-    async def register(self, registration: Registration, peer_host: str | None) -> Orders:
-        """Take a registration; `peer_host` is the address that it came from.
+    async def register(self, registration: Registration, peer_host: str | None, token: bytes | None = None) -> Orders:
+        """Take a registration; `peer_host` is the address that it came from, `token` its agent's own, if it said it.
 
         A newcomer where another life is known must answer for itself there: whoever listens at an address has it.
 
@@ -68,6 +70,7 @@ class Registrations:
 
         """
         origin = await self._urls.origin(registration.service_url, peer_host)
+        self._came(registration.id, origin, token)
         for _ in range(_LOOKS):
             self._check(registration)
             claim = self._claim(registration, origin)
@@ -76,14 +79,16 @@ class Registrations:
                 return self._answer(self._registry.register(*proved))
         raise Problem("registration-conflict", f"others claimed {registration.service_url} at the same time: try again")
 
-    def heartbeat(self, beat: Heartbeat) -> Orders:
+    def heartbeat(self, beat: Heartbeat, token: bytes | None = None) -> Orders:
         """Take a beat. When this has returned, an instance that stops is chosen no more, and has no idle connection.
 
         Raises:
             Problem: 404 `unknown-instance`, 409 `stale-instance`.
 
         """
-        return self._answer(self._registry.beat(beat))
+        instance = self._registry.beat(beat)
+        self._came(instance.agent_id, instance.origin, token)
+        return self._answer(instance)
 
     def unregister(self, message: Unregistration) -> None:
         """Take an instance's last word; raises Problem 409 `stale-instance`."""
@@ -124,7 +129,7 @@ class Registrations:
 
     async def _prove_newcomer(self, registration: Registration, origin: Origin, rival: Instance) -> None:
         """Return when the newcomer answers at the address of another life; else it is the other's."""
-        answer = await self._ask(origin)
+        answer = await self._ask(registration.id, origin)
         if answer is None:
             detail = f"nobody answers for {registration.instance_id} there, and {rival.instance_id} is known"
             raise self._conflict(registration, origin, detail)
@@ -141,21 +146,21 @@ class Registrations:
         one if it is one process with two addresses (a manager's name that means 127.0.0.1 and ::1); else somebody
         uses its id.
         """
-        new = await self._ask(origin)
+        new = await self._ask(registration.id, origin)
         if new is None or (new.instance_id, new.id) != (registration.instance_id, registration.id):
             raise self._conflict(registration, origin, f"it is known at {known.service_url} and does not answer here")
         if "registration" not in known.sources:
             return registration, origin
-        old = await self._ask(known.origin)
+        old = await self._ask(known.agent_id, known.origin)
         if old is None or old.instance_id != registration.instance_id:
             return registration, origin
         if old != new or known.origin.port != origin.port:
             raise self._conflict(registration, origin, f"it is known at {known.service_url} and answers there")
         return replace(registration, service_url=known.service_url), known.origin
 
-    async def _ask(self, origin: Origin) -> Info | None:
+    async def _ask(self, agent_id: str, origin: Origin) -> Info | None:
         try:
-            return await self._queries.info(origin)
+            return await self._queries.info(agent_id, origin)
         except QueryFailed:
             return None
 

@@ -85,8 +85,8 @@ class Introductions:
             return
         try:
             async with self._limit:
-                info = await self._queries.info(pod.origin)
-                status = await self._queries.status(pod.origin)
+                info = await self._queries.info(pod.agent_id, pod.origin)
+                status = await self._queries.status(pod.agent_id, pod.origin)
         except QueryFailed:
             return  # it is not up yet, or never will be: the kubelet's probes say so
         if info.id != pod.agent_id:

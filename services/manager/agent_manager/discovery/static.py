@@ -74,8 +74,8 @@ class StaticDiscovery:
     async def _look_at(self, place: Place, limit: asyncio.Semaphore, emit: Emit) -> None:
         try:
             async with limit:
-                info = await self._queries.info(place.origin)
-                status = await self._queries.status(place.origin)
+                info = await self._queries.info(place.agent_id, place.origin)
+                status = await self._queries.status(place.agent_id, place.origin)
         except QueryFailed as error:
             if error.refused:
                 emit(Gone(source=self.name, agent_id=place.agent_id))

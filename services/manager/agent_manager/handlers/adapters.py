@@ -21,7 +21,7 @@ async def register(request: Raw) -> None:
     message = await read_raw_json(request.headers, request.receive, _REGISTRATION, MESSAGE_BYTES)
     request.manager.access.check_own(request.caller, message.id)
     client = request.scope["client"]
-    orders = await request.manager.registrations.register(message, client[0] if client else None)
+    orders = await request.manager.registrations.register(message, client[0] if client else None, request.caller.token)
     request.manager.metrics.registrations.inc()
     await request.answer(msgspec.json.encode(orders))
 
@@ -29,7 +29,7 @@ async def register(request: Raw) -> None:
 async def heartbeat(request: Raw) -> None:
     beat = await read_raw_json(request.headers, request.receive, _HEARTBEAT, MESSAGE_BYTES)
     request.manager.access.check_own(request.caller, beat.id)
-    await request.answer(msgspec.json.encode(request.manager.registrations.heartbeat(beat)))
+    await request.answer(msgspec.json.encode(request.manager.registrations.heartbeat(beat, request.caller.token)))
 
 
 async def take_results(request: AnyRequest) -> None:

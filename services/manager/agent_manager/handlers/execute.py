@@ -58,16 +58,15 @@ async def _call(request: Raw, span: Span, agent_id: str, now: float) -> Forward:
     manager, headers = request.manager, request.headers
     limit = manager.max_body_bytes(agent_id)
     body = await read_body(request.receive, limit, content_length(headers.get(b"content-length")))
-    task_id, token = new_id(), manager.credentials.manager_token
+    task_id = new_id()
     return Forward(
         agent_id=agent_id,
         task_id=task_id,
-        headers=span.onward(
-            forwarded_headers(request.scope["headers"], task_id=task_id, caller=request.caller.name, token=token)
-        ),
+        headers=span.onward(forwarded_headers(request.scope["headers"], task_id=task_id, caller=request.caller.name)),
         body=body,
         arrived_at=now,
         left=until_left(request.receive),
+        proof=manager.proofs.headers,
         key=read_key(headers.get(b"idempotency-key")),
         span=span,
     )
