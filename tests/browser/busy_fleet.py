@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -126,17 +125,29 @@ class BusyFleet:
         return task_id
 
     async def trouble(self) -> None:
-        """Let an agent be paused, one drain, one be silent, one crash as often as it is started."""
+        """Let an agent be paused, one drain, one be silent, and one crash as often as it is started."""
         for seconds in (70, 100, 45):
             await self.begin("code-review", seconds=seconds, say="reading the diff")
-        await self.begin("invoice-reader", seconds=300, say="page 3 of 40")
-        await self.begin("invoice-reader", seconds=30, say="booking")
         await self.fleet.act("mail-triage", "pause")
-        await self.fleet.act("invoice-reader", "stop", timeoutSeconds=150)
         self.fleet.signal("crawler", signal.SIGSTOP)
         await self.fleet.start_adapter(
-            "ocr", "ocr", ("--", "/bin/sh", "-c", "sleep 0.2; exit 3"), AGENT_DESCRIPTION="Text from scanned pages"
-        ) if os.environ.get("BUSY_CRASH") else None
+            "ocr",
+            "ocr",
+            ("--", "/bin/sh", "-c", "sleep 0.5; echo 'no space left on device' >&2; exit 3"),
+            AGENT_DESCRIPTION="Text from scanned pages",
+        )
+
+    async def drain(self, seconds: float = 60) -> None:
+        """Let the invoice reader leave with three tasks in hand, of which its past says how long they take."""
+        for say, takes in (("page 3 of 40", 100), ("booking 17 of 20", 40), ("matching orders", 34)):
+            await self.begin("invoice-reader", seconds=takes, say=say)
+        await self.fleet.act("invoice-reader", "stop", timeoutSeconds=seconds)
+
+    async def past(self) -> None:
+        """Let the invoice reader have done some work of the same kind."""
+        await asyncio.gather(
+            *(self.fleet.execute("invoice-reader", None, seconds=takes) for takes in (9, 21, 30)),
+        )
 
     async def traffic(self, seconds: float, pace: float = 0.12) -> None:
         """Call agents as people do: some more than others, some for longer, some in vain."""

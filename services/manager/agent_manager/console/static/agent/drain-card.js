@@ -136,7 +136,7 @@ function lane(one, plan, place) {
 
 function endText(one) {
   if (one.eta === null) return "its end is not known";
-  const how = one.guessed ? ", by its own progress" : "";
+  const how = one.byProgress ? ", by its own progress" : "";
   return one.late ? `about ${at(one.end)}: too late${how}` : `about ${at(one.end)}, in ${duration(one.eta)}${how}`;
 }
 

@@ -2,8 +2,8 @@
 
 import { now } from "../core/app.js";
 import { clock, many, spoken } from "../core/format.js";
+import { estimate } from "./estimate.js";
 
-const LEAST_PROGRESS = 0.02;
 const SLACK = 1.25; // the estimate is a median: half of the tasks take longer
 
 /** Give a drain's plan at this moment; times are milliseconds of the manager's clock. */
@@ -31,23 +31,10 @@ export function planOf(drain) {
 }
 
 function bar(blocker, time, deadline) {
-  const eta = blocker.etaSeconds ?? byProgress(blocker);
+  const { seconds: eta, byProgress } = estimate(blocker);
   const begin = time - blocker.ageSeconds * 1000;
   const end = eta === null ? deadline : time + eta * 1000;
-  return {
-    ...blocker,
-    eta,
-    begin,
-    end,
-    late: eta !== null && end > deadline,
-    guessed: eta !== null && blocker.etaSeconds === null,
-  };
-}
-
-/** Where the past says nothing: what is left if the task goes on as fast as it says that it went so far. */
-function byProgress(blocker) {
-  const done = blocker.progress?.fraction ?? 0;
-  return done < LEAST_PROGRESS || blocker.ageSeconds < 1 ? null : (blocker.ageSeconds * (1 - done)) / done;
+  return { ...blocker, eta, begin, end, late: eta !== null && end > deadline, byProgress };
 }
 
 /** Give how a drain stands, in a sentence or two. */

@@ -2,12 +2,13 @@
 
 import { now } from "../core/app.js";
 import { clock, many, spoken } from "../core/format.js";
+import { estimate } from "./estimate.js";
 
 /** Give what a drain would have to wait for: `answers` are those of `/drain`, of the instances that are meant. */
 export function holdUp(answers) {
   const blockers = answers.flatMap((answer) => answer.blockers ?? []);
-  const etas = blockers.map((blocker) => blocker.etaSeconds);
-  const known = etas.filter((eta) => eta !== null && eta !== undefined);
+  const etas = blockers.map((blocker) => estimate(blocker).seconds);
+  const known = etas.filter((eta) => eta !== null);
   return {
     tasks: blockers.length,
     oldest: Math.max(0, ...blockers.map((blocker) => blocker.ageSeconds)),

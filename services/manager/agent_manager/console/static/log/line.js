@@ -1,8 +1,11 @@
 /** A log line: what it says, made harmless. */
 
+import { shortId } from "../core/format.js";
+
 const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]/g;
 const CONTROLS = /[\0-\x08\x0b-\x1f\x7f]/g;
 const TURNS = /[\u202a-\u202e\u2066-\u2069\u200e\u200f]/g; // text that runs backwards hides what it says
+const GAP = "log lines may be missing here"; // what manager and adapters write in the place of lines that are lost
 const OWN = new Set(["timestamp", "level", "message", "agent", "instance_id"]);
 export const LEVELS = ["debug", "info", "warning", "error"];
 
@@ -17,6 +20,8 @@ export function harmless(text) {
 /** Give a line in its parts; one that is no JSON object is all message. */
 export function lineOf(number, instanceId, raw) {
   const members = membersOf(raw);
+  if (members?.message === GAP && members.logger === "agent_contract.tail")
+    return gapOf(number, `${shortId(instanceId)}: ${GAP}`);
   const message = harmless(members ? String(members.message ?? "") : raw);
   const extra = members ? Object.entries(members).filter(([name]) => !OWN.has(name)) : [];
   const rest = extra

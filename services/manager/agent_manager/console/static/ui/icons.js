@@ -50,6 +50,6 @@ export function stateWord(state) {
 export function stateMark(state, level = 0) {
   const shape = level === 4 ? "problem" : level === 3 ? "warning" : state;
   return html`<span class="state s-${state} l-${level}"
-    >${icon(shape)}<span class="word">${stateWord(state)}</span></span
+    >${icon(shape)}<span class="word">${level === 4 ? "down" : stateWord(state)}</span></span
   >`;
 }

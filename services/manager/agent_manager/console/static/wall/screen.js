@@ -31,7 +31,7 @@ export const wallScreen = {
     const small = rows.length <= MOST_TILES ? [] : rows.filter((row) => !inFull.includes(row));
     return html`<main class="wall w-${verdictKind(counts)}" id="content">
       ${head(counts)}
-      <ul class="tiles" .style=${`--columns: ${columnsFor(inFull.length)}`}>
+      <ul class="tiles" .style=${`--columns: ${columnsFor(inFull.length, small.length > 0)}`}>
         ${repeat(inFull, (row) => row.agent.id, tile)}
       </ul>
       ${small.length > 0 ? hive(small) : nothing}
@@ -40,8 +40,9 @@ export const wallScreen = {
 };
 
 /** Give in how many columns so many tiles fill the screen best. */
-function columnsFor(many) {
+function columnsFor(many, besideHive) {
   const widest = Math.max(1, Math.floor(innerWidth / 260));
+  if (besideHive) return widest;
   const even = Math.ceil(Math.sqrt((many * innerWidth) / Math.max(1, innerHeight) / TILE_RATIO));
   return Math.max(1, Math.min(widest, even));
 }
@@ -86,7 +87,7 @@ function tile(row) {
   return html`<li class="tile h-${health.level} s-${agent.state}">
     <a href=${agentHref(agent.id)}>
       <span class="tile-name">${icon(shape)}<b>${agent.id}</b></span>
-      <span class="tile-state">${stateWord(agent.state)}</span>
+      <span class="tile-state">${health.level === CRITICAL ? "down" : stateWord(agent.state)}</span>
       ${
         health.level > 0 && health.text
           ? html`<span class="tile-text">${healthText(health)}</span>`
