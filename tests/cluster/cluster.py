@@ -120,7 +120,19 @@ class Namespace:
     @contextlib.contextmanager
     def port_forward(self, target: str, port: str = "http") -> Iterator[int]:
         """Give a port of this machine that leads to a Service or pod; it breaks when its pod goes."""
-        command = ["kubectl", "--namespace", self.name, "port-forward", target, f":{port}"]
+        with self._serving("port-forward", target, f":{port}") as local:
+            yield local
+
+    @contextlib.contextmanager
+    def api_server(self) -> Iterator[str]:
+        """Give the URL of the API server's objects of this namespace, for requests without kubectl's own start."""
+        with self._serving("proxy", "--port", "0") as port:
+            yield f"http://127.0.0.1:{port}/api/v1/namespaces/{self.name}"
+
+    @contextlib.contextmanager
+    def _serving(self, *arguments: str) -> Iterator[int]:
+        """Give the port of this machine at which kubectl serves, until the block ends."""
+        command = ["kubectl", "--namespace", self.name, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forward:
             try:
                 assert forward.stdout is not None

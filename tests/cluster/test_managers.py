@@ -70,7 +70,11 @@ async def test_one_manager_acts_and_each_forwards(release: Namespace) -> None:
     async with release.manager(pods[0]) as one, release.manager(pods[1]) as other:
         for client in (one, other):
             await client.until_running("executor", 2)
-        assert await one.metric("agent_manager_leader") + await other.metric("agent_manager_leader") == 1
+
+        async def one_leads() -> bool:
+            return await one.metric("agent_manager_leader") + await other.metric("agent_manager_leader") == 1
+
+        await one.until(one_leads, "one of them leads")
         for client, peer in ((one, other), (other, one)):
             await restarts_once(client, peer)
 
@@ -97,15 +101,25 @@ async def restarts_once(client: ManagerClient, peer: ManagerClient) -> None:
 async def test_the_next_manager_takes_over_at_once_when_the_leader_leaves(release: Namespace) -> None:
     """A manager that leaves in order gives the Lease back: nobody waits for it to run out."""
     await in_thread(release.install, "--set", "manager.replicas=2")
-    (lease,) = release.get("leases")
-    holder = str(lease["spec"]["holderIdentity"])
-    (leader,) = [pod for pod in release.managers() if holder.startswith(pod["metadata"]["name"])]
-    deleting = asyncio.create_task(in_thread(release.kubectl, "delete", "pod", leader["metadata"]["name"]))
-
-    async def another() -> bool:
-        (now,) = release.get("leases")
-        return now["spec"].get("holderIdentity") not in (None, "", holder)
-
     async with release.manager() as client:
+        leaders: list[str] = []
+
+        async def led() -> bool:
+            names = [str(pod["metadata"]["name"]) for pod in release.managers()]
+            leaders[:] = [name for name in names if holder(release).startswith(name)]
+            return bool(leaders)
+
+        await client.until(led, "one of them leads")
+        before = holder(release)
+        deleting = asyncio.create_task(in_thread(release.kubectl, "delete", "pod", leaders[0]))
+
+        async def another() -> bool:
+            return holder(release) not in ("", before)
+
         await client.until(another, "another manager holds the Lease", 20)
     await deleting
+
+
+def holder(release: Namespace) -> str:
+    """Give who holds the Lease; empty where nobody does."""
+    return "".join(lease["spec"].get("holderIdentity") or "" for lease in release.get("leases"))
