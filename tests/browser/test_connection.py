@@ -90,3 +90,14 @@ async def test_many_tabs_share_one_connection(quay: BusyFleet, open_console: Ope
         await console.to("#/agents/planner")
         await expect(console.page.locator(".instances")).to_contain_text("http://127.0.0.1")
     assert [url for url in asked if url.endswith("/api/console/feed")] == []
+
+
+async def test_a_browser_without_shared_workers_follows_by_itself(
+    quay: BusyFleet, open_console: Opener, browser: Browser
+) -> None:
+    """Some on telephones have none."""
+    context = await browser.new_context()
+    await context.add_init_script("delete window.SharedWorker")
+    console = await open_console(quay.fleet.manager_url, context=context)
+    await console.live()
+    await expect(console.row("planner")).to_be_visible()

@@ -1,6 +1,7 @@
 """A thousand agents: drawn at once, smooth while all of them beat, and one of them found at a glance."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -87,3 +88,25 @@ async def test_one_that_goes_down_comes_to_the_top(crowd: tuple[BusyFleet, Thous
     await expect(console.row(lost.id).locator(".about")).to_contain_text("exit code 137")
     await console.page.get_by_label("Filter the agents").fill("vision 0995")
     await expect(console.page.locator(".fleet .rows .line")).to_have_count(1)
+
+
+async def test_a_drain_that_is_overdue_is_told_of(crowd: tuple[BusyFleet, Thousand], open_console: Opener) -> None:
+    """In a notice, once, and at the top of the list."""
+    console = await open_console(crowd[0].fleet.manager_url)
+    await expect(console.page.locator(".summary")).to_contain_text("1,000")
+    late = crowd[1].agents[321]
+    now = datetime.now(UTC)
+    late.state = "stopping"
+    late.drain = {
+        "reason": "stop",
+        "since": (now - timedelta(seconds=60)).isoformat(),
+        "deadline": (now - timedelta(seconds=20)).isoformat(),
+        "remainingSeconds": 0,
+        "safeToDelete": False,
+        "blockers": [{"taskId": "t-1", "ageSeconds": 100}],
+    }
+    await crowd[1].say("heartbeat", late.said())
+    await expect(console.notices).to_have_text([f"The drain of {late.id} is overdue: it is still there"])
+    await expect(console.row(late.id).locator(".about")).to_contain_text("its drain is past its deadline")
+    await console.notices.get_by_role("button", name="Put away").click()
+    await expect(console.notices).to_have_count(0)
