@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import structlog
 from agent_adapter import heartbeat
 from agent_adapter.credentials import ManagerTokens
-from agent_adapter.credentials import ManagerTokens
 from agent_adapter.heartbeat import Managers
 from agent_adapter.http_client import Answer, CallBroken, CallFailed, ConnectFailed
 from agent_contract.identity import new_id
