@@ -1,13 +1,14 @@
 """A thousand agents and three managers: what heartbeats cost, and how soon a manager that comes back knows them all.
 
-Three real managers at 127.0.0.1, .2 and .3, behind one name; the adapters' real conversations with them (`Managers`,
-`ManagerLink`, an HTTP client each), many in two processes, on real sockets. Each instance answers its managers' probes.
-Takes about 80 s: `python benchmarks/managers.py [AGENTS]`. Traffic stays on this machine.
+Three real managers at 127.0.0.1, .2 and .3, behind one name; the adapters' conversations with them, on real sockets, in
+two processes. Each instance answers its managers' probes. Takes about a minute:
+
+    python -m benchmarks.managers [AGENTS] [--new-connections]
+
+`--new-connections` makes one for each beat. Traffic stays on this machine.
 """
 
-import asyncio
 import json
-import logging
 import multiprocessing
 import os
 import signal
@@ -19,119 +20,19 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import structlog
-from agent_adapter import heartbeat
-from agent_adapter.heartbeat import Managers
-from agent_adapter.http_client import BEATS_IDLE_SECONDS, Answer, CallFailed, HttpClient
-from agent_contract.identity import new_id
-from agent_contract.serving import new_event_loop
-from agent_contract.wire import Heartbeat, Orders, Registration, Totals
+from benchmarks.adapters import START_SECONDS, Notes, work
 
 HOSTS: Final = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 WORKERS: Final = 2
 STEADY_SECONDS: Final = 30
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-
-
-class Timed(HttpClient):
-    """The adapter's client, which notes how long each beat took."""
-
-    def __init__(self, seconds: list[float], failures: list[str]) -> None:
-        super().__init__(connections=8, idle_seconds=BEATS_IDLE_SECONDS)
-        self._seconds, self._failures = seconds, failures
-
-    async def request(self, method: str, url: str, **how: Any) -> Answer:  # noqa: ANN401  # the parent's
-        """Give the answer, as the parent does."""
-        began = time.perf_counter()
-        try:
-            answer = await super().request(method, url, **how)
-        except CallFailed as error:
-            self._failures.append(str(error))
-            raise
-        if url.endswith("/heartbeat") and answer.status == 200:
-            self._seconds.append(time.perf_counter() - began)
-        return answer
-
-
-class Idle:
-    """An instance that runs and has nothing to do; it answers its managers' probes."""
-
-    def __init__(self, number: int) -> None:
-        self.id = f"agent-{number:04}"
-        self.instance_id = new_id()
-        self.port = 0
-
-    async def listen(self) -> None:
-        """Answer `GET /status` at a port of its own."""
-        body = json.dumps({"status": "running", "instanceId": self.instance_id, "maxConcurrency": 1}).encode()
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        server = await asyncio.get_running_loop().create_server(lambda: _Answering(head.encode() + body), HOSTS[0], 0)
-        self.port = server.sockets[0].getsockname()[1]
-
-    def registration(self, manager: tuple[str, int]) -> Registration:
-        """Give the registration."""
-        del manager
-        metadata = {"version": "1.0.0", "adapterVersion": "0.1.0", "maxConcurrency": 1}
-        url = f"http://{HOSTS[0]}:{self.port}"
-        return Registration(self.id, url, self.instance_id, metadata=metadata, status="running")
-
-    def heartbeat(self) -> Heartbeat:
-        """Give the beat."""
-        return Heartbeat(self.id, self.instance_id, "running", totals=Totals())
-
-    def ordered(self, orders: Orders) -> None:
-        """Take what the managers order."""
-
-    def stale(self) -> None:
-        """Be told that another life has this one's place: never here."""
-        raise AssertionError("no other process has this one's address")
-
-
-class _Answering(asyncio.Protocol):
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        assert data.endswith(b"\r\n\r\n")
-        self._transport.write(self._answer)  # type: ignore[attr-defined]  # it is a transport for writing
-
-
-def work(orders: Connection, numbers: range, port: int) -> None:
-    """Be the adapters with these numbers, until told to end; each order is answered with what was noted since."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    heartbeat.resolve = lambda url: [(host, port) for host in HOSTS]  # type: ignore[attr-defined]  # noqa: ARG005  # no name service here
-    asyncio.Runner(loop_factory=new_event_loop).run(_work(orders, numbers))
-
-
-async def _work(orders: Connection, numbers: range) -> None:
-    seconds: list[float] = []
-    failures: list[str] = []
-    loop = asyncio.get_running_loop()
-    async with asyncio.TaskGroup() as group:
-        tasks = []
-        for number in numbers:
-            instance = Idle(number)
-            await instance.listen()
-            client = Timed(seconds, failures)
-            managers = Managers("http://managers.test", client, instance, token="", interval=5.0)
-            tasks.append(group.create_task(managers.run()))
-        orders.send("begun")
-        while await loop.run_in_executor(None, orders.recv) != "end":
-            orders.send((list(seconds), list(failures)))
-            seconds.clear()
-            failures.clear()
-        for task in tasks:
-            task.cancel()
 
 
 class Manager:
@@ -179,12 +80,12 @@ class Manager:
         return sum(link.name.startswith("socket:") for link in links)
 
 
-def until(holds: Callable[[], object], patience_seconds: float = PATIENCE_SECONDS) -> float:
+def until(holds: Callable[[], object]) -> float:
     """Give after how many seconds something held; stops the run where it never did."""
     began = time.monotonic()
     while not holds():
-        if time.monotonic() - began > patience_seconds:
-            sys.exit(f"not within {patience_seconds:g} s")
+        if time.monotonic() - began > PATIENCE_SECONDS:
+            sys.exit(f"not within {PATIENCE_SECONDS:g} s")
         time.sleep(0.05)
     return time.monotonic() - began
 
@@ -192,11 +93,6 @@ def until(holds: Callable[[], object], patience_seconds: float = PATIENCE_SECOND
 def lists(manager: Manager, count: int) -> bool:
     """Tell whether a manager lists so many."""
     return manager.listed() == count
-
-
-def time_waits() -> int:
-    """Give how many closed connections this machine still remembers."""
-    return sum(line.split()[3] == "06" for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
 
 
 def free_port() -> int:
@@ -207,35 +103,40 @@ def free_port() -> int:
 
 
 @contextmanager
-def adapters(count: int, port: int) -> Iterator[list[Connection]]:
+def adapters(count: int, managers: list[Manager], *, keep: bool) -> Iterator[list[Connection]]:
     """Run the adapters in two processes until the block ends."""
     context = multiprocessing.get_context("spawn")
     ends, processes = [], []
     for number in range(WORKERS):
         mine, theirs = context.Pipe()
         share = range(count * number // WORKERS, count * (number + 1) // WORKERS)
-        process = context.Process(target=work, args=(theirs, share, port))
+        addresses = [(manager.host, manager.port) for manager in managers]
+        process = context.Process(target=work, args=(theirs, share, addresses, keep))
         process.start()
+        theirs.close()
         ends.append(mine)
         processes.append(process)
     try:
         yield ends
     finally:
         for end, process in zip(ends, processes, strict=True):
-            end.send("end")
+            with suppress(OSError):  # it failed, and said why
+                end.send("end")
             process.join(10)
             process.kill()
 
 
-def noted(ends: list[Connection]) -> tuple[list[float], list[str]]:
-    """Give the beats' seconds and the failures since this was asked last."""
-    seconds, failures = [], []
+def noted(ends: list[Connection]) -> Notes:
+    """Give what was noted since this was asked last."""
+    total = Notes()
     for end in ends:
         end.send("report")
-        more_seconds, more_failures = end.recv()
-        seconds += more_seconds
-        failures += more_failures
-    return sorted(seconds), failures
+        notes: Notes = end.recv()
+        total.beats += notes.beats
+        total.failures += notes.failures
+        total.connections += notes.connections
+    total.beats.sort()
+    return total
 
 
 def steady(managers: list[Manager], ends: list[Connection]) -> None:
@@ -245,55 +146,53 @@ def steady(managers: list[Manager], ends: list[Connection]) -> None:
     began = time.monotonic()
     time.sleep(STEADY_SECONDS)
     took = time.monotonic() - began
-    seconds, failures = noted(ends)
-    print(f"beats: {len(seconds) / took:.0f}/s in all, {len(failures)} failed {set(failures) or ''}")
-    at = {name: seconds[int(len(seconds) * share)] * 1000 for name, share in (("p50", 0.5), ("p99", 0.99))}
-    print(f"a beat: p50 {at['p50']:.1f} ms, p99 {at['p99']:.1f} ms, longest {seconds[-1] * 1000:.1f} ms")
+    notes = noted(ends)
+    beats = [seconds * 1000 for seconds in notes.beats]
+    print(f"beats: {len(beats) / took:.0f}/s, new connections {notes.connections / took:.0f}/s", end=", ")
+    print(f"failed {len(notes.failures)}")
+    median, worst = beats[len(beats) // 2], beats[len(beats) * 99 // 100]
+    print(f"a beat: p50 {median:.1f} ms, p99 {worst:.1f} ms, longest {beats[-1]:.1f} ms")
     for manager, cpu in zip(managers, before, strict=True):
         share = (manager.cpu_seconds() - cpu) / took
-        print(
-            f"manager {manager.host}: {share:.1%} of a core, {manager.megabytes():.0f} MB,"
-            f" {manager.sockets()} sockets, lists {manager.listed()}"
-        )
-    print(f"TIME_WAIT on this machine: {time_waits()}")
+        sockets, megabytes = manager.sockets(), manager.megabytes()
+        print(f"{manager.host}: {share:.1%} of a core, {megabytes:.0f} MB, {sockets} sockets, lists {manager.listed()}")
+
+
+def measure(managers: list[Manager], count: int, *, keep: bool) -> None:
+    """Measure the arrival of all, a steady while, and a manager's restart."""
+    idle = statistics.mean(manager.megabytes() for manager in managers)
+    print(f"{count} agents, {len(managers)} managers of {idle:.0f} MB each with none")
+    with adapters(count, managers, keep=keep) as ends:
+        noted(ends)
+        took = max(until(partial(lists, manager, count)) for manager in managers)
+        print(f"all begin within {START_SECONDS:g} s: each manager lists {count} after {took:.1f} s")
+        time.sleep(5)  # each beats in its own time now
+        steady(managers, ends)
+        restarted = managers[1]
+        restarted.stop()
+        noted(ends)
+        restarted.start()
+        took = until(partial(lists, restarted, count))
+        failures = noted(ends).failures
+        others = [manager.listed() for manager in managers if manager is not restarted]
+        print(f"a manager's restart: it lists {count} {took:.1f} s after it answers; the others list {others}")
+        elsewhere = [each for each in failures if restarted.host not in each]
+        print(f"  attempts that failed meanwhile: {len(failures)}, of them at the other managers {len(elsewhere)}")
 
 
 def main() -> None:
     """Measure, and print the figures."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
     with tempfile.TemporaryDirectory() as directory:
-        managers = [Manager(host, free_port(), Path(directory)) for host in HOSTS[:1]]
-        managers += [Manager(host, managers[0].port, Path(directory)) for host in HOSTS[1:]]
+        port = free_port()
+        managers = [Manager(host, port, Path(directory)) for host in HOSTS]
         for manager in managers:
             manager.start()
         try:
-            measure(managers, count)
+            measure(managers, *(numbers or [1000]), keep="--new-connections" not in sys.argv)
         finally:
             for manager in managers:
                 manager.stop()
-
-
-def measure(managers: list[Manager], count: int) -> None:
-    """Measure the arrival of all, a steady while, and a manager's restart."""
-    idle = statistics.mean(manager.megabytes() for manager in managers)
-    print(f"{count} agents, {len(managers)} managers of {idle:.0f} MB each with none")
-    with adapters(count, managers[0].port) as ends:
-        for end in ends:
-            end.recv()
-        took = max(until(partial(lists, manager, count)) for manager in managers)
-        print(f"all at once: each manager lists {count} after {took:.1f} s")
-        time.sleep(10)  # the storm is over, and each beats in its own time
-        steady(managers, ends)
-        noted(ends)
-        restarted = managers[1]
-        restarted.stop()
-        restarted.start()
-        took = until(partial(lists, restarted, count))
-        _, failures = noted(ends)
-        others = [manager.listed() for manager in managers if manager is not restarted]
-        print(f"a manager's restart: it lists {count} again {took:.1f} s after it listens; the others list {others}")
-        elsewhere = [each for each in failures if restarted.host not in each]
-        print(f"  attempts that failed meanwhile: {len(failures)}, of them at the other managers {len(elsewhere)}")
 
 
 if __name__ == "__main__":
