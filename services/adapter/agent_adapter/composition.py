@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent_contract.serving import Server
+from agent_contract.tls import Tls
 from agent_contract.tracing import OFF, Tracing
 from agent_contract.tracing.names import invocation
 from agent_contract.wire import DesiredState
@@ -42,7 +43,12 @@ class Instance:
     """The parts of one process, made in the order in which they need one another."""
 
     def __init__(
-        self, settings: AdapterSettings, identity: Identity, sockets: list[socket.socket], tracing: Tracing = OFF
+        self,
+        settings: AdapterSettings,
+        identity: Identity,
+        sockets: list[socket.socket],
+        tracing: Tracing = OFF,
+        tls: Tls | None = None,
     ) -> None:
         clock = time.monotonic
         self._spawned: set[asyncio.Task[None]] = set()
@@ -54,8 +60,11 @@ class Instance:
         metrics = Metrics(lifecycle, table, _text(settings.agent.version), wall.unix)
         agent = _agent(settings, self._agent_changed, metrics, tracing)
         tokens = ManagerTokens(settings.agent.id, settings.manager_tokens, settings.manager_token_file, clock=clock)
-        self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS)
-        self._beats = HttpClient(connections=_MANAGER_CONNECTIONS, idle_seconds=BEATS_IDLE_SECONDS, observed=False)
+        as_client, as_server = (None, None) if tls is None else (tls.client, tls.server)
+        self._calls = HttpClient(connections=settings.max_concurrency * 4 + _SPARE_CONNECTIONS, tls=as_client)
+        self._beats = HttpClient(
+            connections=_MANAGER_CONNECTIONS, tls=as_client, idle_seconds=BEATS_IDLE_SECONDS, observed=False
+        )
         calls = OutgoingCalls(settings.manager_url, self._calls, tokens, agent_id=settings.agent.id)
         execution = Execution(
             table,
@@ -74,9 +83,9 @@ class Instance:
             settings, lifecycle, execution, agent, views, metrics, tokens, clock, asyncio.Event(), tracing
         )
         self.adapter = adapter
-        serve_on = partial(Server, application(adapter))
+        serve_on = partial(Server, application(adapter), tls=as_server)
         self.server = serve_on(sockets)
-        self.supervisor = Supervisor(adapter, identity, serve_on)
+        self.supervisor = Supervisor(adapter, identity, serve_on, tls)
         self.supervisor.server = self.server
         self._wired = True
         self.supervisor.managers = Managers(

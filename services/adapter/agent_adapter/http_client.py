@@ -127,7 +127,7 @@ class HttpClient:
         if not url.startswith("https:"):
             return self._plain
         if self._secure is None:
-            self._secure = self._made(verify=self._tls or True)
+            self._secure = self._made(verify=self._tls or ssl.create_default_context())  # SSL_CERT_FILE counts
         return self._secure
 
     def _made(self, *, verify: ssl.SSLContext | bool) -> httpx.AsyncClient:

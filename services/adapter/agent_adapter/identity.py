@@ -29,7 +29,9 @@ class Identity:
         return True
 
 
-def service_url(configured: str | None, host: str, port: int, manager_address: tuple[str, int]) -> str:
+def service_url(
+    configured: str | None, host: str, port: int, manager_address: tuple[str, int], *, tls: bool = False
+) -> str:
     """Give the URL to register: the configured one, else the address listened on.
 
     Where that is a wildcard it is the local address of a connection to the manager.
@@ -40,7 +42,8 @@ def service_url(configured: str | None, host: str, port: int, manager_address: t
         host = _local_address(manager_address)
     elif host == "localhost":
         host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def resolve(url: str) -> list[tuple[str, int]]:

@@ -18,6 +18,7 @@ from agent_contract import logs
 from agent_contract.loading import ConfigurationError
 from agent_contract.loopback import is_loopback
 from agent_contract.serving import CannotListen, inherited, listen, new_event_loop
+from agent_contract.tls import Tls, load_tls
 from agent_contract.tracing import Tracing
 from agent_contract.tracing import load as load_tracing
 from agent_contract.tracing.loading import HEADERS
@@ -67,6 +68,7 @@ def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> 
     given = original.pop(SOCKET_VARIABLE, "")
     try:
         settings = load(CommandLine(**{**line, "command": tuple(line["command"])}), original)
+        tls = load_tls(original, "AGENT")
         sockets = _sockets(settings, given)
         settings = replace(settings, port=int(sockets[0].getsockname()[1]))
         enter_environment(settings)
@@ -79,7 +81,7 @@ def run(line: Mapping[str, Any], original: dict[str, str], signals: Signals) -> 
     print_to_log()
     tracing = _tracing(settings, identity, original)
     # Never closed: closing waits for agent code that does not end, and the process goes anyway.
-    end = asyncio.Runner(loop_factory=new_event_loop).run(_live(settings, identity, sockets, signals, tracing))
+    end = asyncio.Runner(loop_factory=new_event_loop).run(_live(settings, identity, sockets, signals, tracing, tls))
     if end.ending is Ending.RESTART:
         _restart(end, directory, original, output, signals)
     _leave(0 if end.ending is not Ending.FAILED else 1, end, output)
@@ -100,11 +102,12 @@ async def _live(
     sockets: list[socket.socket],
     signals: Signals,
     tracing: Tracing,
+    tls: Tls | None,
 ) -> _End:
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="adapter")
     loop.set_default_executor(threads)
-    instance = Instance(settings, identity, sockets, tracing)
+    instance = Instance(settings, identity, sockets, tracing, tls)
     await instance.server.start()
 
     def on_signal(_: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 from agent_contract.serving import Server
+from agent_contract.tls import Tls
 from agent_contract.wire import DesiredState, DrainReport, Heartbeat, Orders, Registration, Unregistration
 
 from agent_adapter.adapter import Adapter
@@ -47,7 +48,14 @@ class Ending(Enum):
 class Supervisor:
     """Runs one instance from start to end."""
 
-    def __init__(self, adapter: Adapter, identity: Identity, serve_on: Callable[[list[socket.socket]], Server]) -> None:
+    def __init__(
+        self,
+        adapter: Adapter,
+        identity: Identity,
+        serve_on: Callable[[list[socket.socket]], Server],
+        tls: Tls | None = None,
+    ) -> None:
+        self._tls = tls
         self._adapter = adapter
         self._identity = identity
         self._serve_on = serve_on
@@ -73,13 +81,16 @@ class Supervisor:
     async def run(self) -> Ending:
         """Live: start, serve, drain, leave; gives how the process is to end."""
         async with asyncio.TaskGroup() as group:
-            talking = group.create_task(self.managers.run())
+            beside = [group.create_task(self.managers.run())]
+            if self._tls is not None:
+                beside.append(group.create_task(self._tls.keep_fresh()))
             try:
                 if await self._come_up():
                     await self._until_drained()
                 await self._leave()
             finally:
-                talking.cancel()
+                for task in beside:
+                    task.cancel()
         if self.failure is not None:
             return Ending.FAILED
         return Ending.RESTART if self._restarts else Ending.STOPPED
@@ -103,7 +114,7 @@ class Supervisor:
         """Give the registration for a manager at this address."""
         settings = self._adapter.settings
         return self._adapter.views.registration(
-            service_url(settings.service_url, settings.host, settings.port, manager)
+            service_url(settings.service_url, settings.host, settings.port, manager, tls=self._tls is not None)
         )
 
     def heartbeat(self) -> Heartbeat:

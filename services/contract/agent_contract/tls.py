@@ -45,6 +45,12 @@ def read_tls(process: Mapping[str, str], prefix: str) -> TlsFiles | None:
     return TlsFiles(str(certificate), str(key), client_ca)
 
 
+def load_tls(process: Mapping[str, str], prefix: str) -> "Tls | None":
+    """Give the live contexts of a process, or None where it speaks plainly; raises ConfigurationError."""
+    files = read_tls(process, prefix)
+    return None if files is None else Tls(files, f"{prefix}_TLS")
+
+
 class Tls:
     """The two live contexts of a process. New connections show what the files hold now, old ones go on.
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from agent_contract.tls import Tls
 from agent_contract.tracing import OFF, Tracing
 
 from agent_manager.access import Access
@@ -88,9 +89,11 @@ class Parts:
         clock: Clock = time.monotonic,
         member: Member | None = None,
         tracing: Tracing = OFF,
+        tls: Tls | None = None,
     ) -> None:
         self.background = Background()
-        self.client = AgentClient(clock=clock)
+        self._tls, context = tls, None if tls is None else tls.client
+        self.client = AgentClient(clock=clock, ssl_context=context)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         timing = Timing(
@@ -117,7 +120,7 @@ class Parts:
         metrics = self._metrics = Metrics(
             registry, clock=clock, wall=_wall, watches=watches, leads=lambda: self._acting.leadership.is_leader
         )
-        self._pages = AgentClient(clock=clock, max_body_bytes=MAX_PAGE_BYTES)
+        self._pages = AgentClient(clock=clock, max_body_bytes=MAX_PAGE_BYTES, ssl_context=context)
         self._scrapes = Scrapes(registry, self._pages, metrics.carried, self.background, clock=clock)
         keys = Keys(registry, live, results, clock=clock, alone=member is None)
         orders = Orders(registry, live, absences, clock=clock)
@@ -182,6 +185,8 @@ class Parts:
         """Do what a manager does by itself while the body runs; then end all of it and every connection."""
         async with asyncio.TaskGroup() as group:
             self._group = group
+            if self._tls is not None:
+                self._start(self._tls.keep_fresh())
             self._start(self.prober.run())
             self._start(self._sweeper.run())
             self._start(self._samples.run())

@@ -14,7 +14,7 @@ _RANDOM_CHARACTERS: Final = 12
 """Of the end of an id: a process that comes after this one in the same pod is another member."""
 
 
-async def join(settings: ManagerSettings, port: int) -> Member | None:
+async def join(settings: ManagerSettings, port: int, *, tls: bool = False) -> Member | None:
     """Give what this manager is to its cluster; None where no cluster runs the agents. It listens at `port`.
 
     Raises:
@@ -28,5 +28,5 @@ async def join(settings: ManagerSettings, port: int) -> Member | None:
     return Member(
         api=api,
         identity=f"{name}_{new_id()[-_RANDOM_CHARACTERS:]}",
-        address=None if settings.pod_ip is None else str(Origin(settings.pod_ip, port)),
+        address=None if settings.pod_ip is None else str(Origin(settings.pod_ip, port, tls)),
     )

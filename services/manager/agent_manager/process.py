@@ -14,6 +14,7 @@ from agent_contract import __version__, logs
 from agent_contract.identity import new_id
 from agent_contract.loading import ConfigurationError
 from agent_contract.serving import CannotListen, PortInUse, Server, listen, new_event_loop
+from agent_contract.tls import Tls, load_tls
 from agent_contract.tracing import Tracing
 from agent_contract.tracing import load as load_tracing
 
@@ -41,6 +42,7 @@ def run(line: CommandLine, process: Mapping[str, str], signals: Signals) -> NoRe
             closes_adapter_routes=credentials.closes_adapter_routes,
             closes_client_routes=credentials.closes_client_routes,
         )
+        tls = load_tls(process, "MANAGER")
         sockets = listen(settings.host, settings.port)
     except ConfigurationError as error:
         _exit(f"bad configuration: {error}", _USAGE)
@@ -52,7 +54,7 @@ def run(line: CommandLine, process: Mapping[str, str], signals: Signals) -> NoRe
     tracing = load_tracing("agent-manager", new_id(), process, install="agent-manager[otel]", version=__version__)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
-            runner.run(_live(settings, credentials, sockets, signals, tracing))
+            runner.run(_live(settings, credentials, sockets, signals, tracing, tls))
         except ConfigurationError as error:  # there is no cluster where one is to be
             _exit(f"bad configuration: {error}", _USAGE)
     tracing.close(_LAST_SPANS_SECONDS)
@@ -67,6 +69,7 @@ async def _live(
     sockets: list[socket.socket],
     signals: Signals,
     tracing: Tracing,
+    tls: Tls | None,
 ) -> None:
     # heavy, and not needed to say what is wrong: callers that come meanwhile wait in the socket's backlog
     from agent_manager.app import application  # noqa: PLC0415  # as said above
@@ -74,10 +77,11 @@ async def _live(
     from agent_manager.leaving import leave  # noqa: PLC0415  # as said above
     from agent_manager.membership import join  # noqa: PLC0415  # as said above
 
-    member = await join(settings, sockets[0].getsockname()[1])
-    parts = Parts(settings, credentials, member=member, tracing=tracing)
+    member = await join(settings, sockets[0].getsockname()[1], tls=tls is not None)
+    parts = Parts(settings, credentials, member=member, tracing=tracing, tls=tls)
     keep_alive_seconds = max(_KEEP_ALIVE_SECONDS, 2 * settings.heartbeat_interval_seconds)
-    server = Server(application(parts.manager), sockets, keep_alive_seconds=keep_alive_seconds)
+    context = None if tls is None else tls.server
+    server = Server(application(parts.manager), sockets, keep_alive_seconds=keep_alive_seconds, tls=context)
     loop, ordered = asyncio.get_running_loop(), asyncio.Event()
     gc.freeze()  # what is there now stays: no collection looks through a hundred thousand objects of libraries again
     async with parts.running():
