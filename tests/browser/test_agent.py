@@ -100,3 +100,14 @@ async def test_an_unknown_agent_is_said_to_be_unknown(harbour: BusyFleet, open_c
     """An address that somebody kept from last year leads somewhere sensible."""
     console = await open_console(harbour.fleet.manager_url, "#/agents/nobody")
     await expect(console.page.get_by_role("heading")).to_have_text("There is no agent nobody")
+
+
+async def test_the_space_bar_presses_what_has_the_focus(planner: Console) -> None:
+    """Everything works by keyboard alone: the focus is back where it was once the dialog is closed."""
+    button = planner.page.locator(".orders").get_by_role("button", name="Pause")
+    await button.focus()
+    await planner.page.keyboard.press(" ")
+    await expect(planner.dialog).to_contain_text("Pause planner?")
+    await expect(planner.dialog.get_by_role("button", name="Leave it as it is")).to_be_focused()
+    await planner.page.keyboard.press("Escape")
+    await expect(button).to_be_focused()

@@ -27,7 +27,7 @@ async def test_a_lost_connection_is_said_plainly_and_regained_by_itself(quay: Bu
     await console.live()
     quay.fleet.processes["manager"].kill()
     await quay.fleet.exit_code("manager")
-    await expect(console.page.locator(".banner")).to_contain_text("The connection to the manager is lost since")
+    await expect(console.page.locator(".banner")).to_contain_text("The connection to the manager was lost")
     await expect(console.page.locator(".pulse")).to_contain_text("lost")
     await expect(console.row("planner")).to_be_visible()  # what was known stays
     await quay.fleet.start_manager()

@@ -81,7 +81,8 @@ async def test_groups_have_headings_with_numbers(harbour: BusyFleet, open_consol
     await console.page.get_by_label("Group").select_option("name")
     await expect(console.page.locator(".fleet h2")).to_have_text(["executor", "planner", "sql"])
     await console.page.get_by_label("Group").select_option("state")
-    await expect(console.page.locator(".fleet .group")).to_have_text(["running3"])
+    await expect(console.page.locator(".fleet h2")).to_have_text(["running"])
+    await expect(console.page.locator(".fleet .group .muted")).to_have_text("3")
 
 
 async def test_keys_lead_through_the_list(harbour: BusyFleet, open_console: Opener) -> None:

@@ -90,7 +90,7 @@ async def test_the_session_outlives_the_manager_and_ends_with_its_key(keyed: Bus
     console = await signed_in(open_console, keyed, "operator-key")
     keyed.fleet.processes["manager"].terminate()
     await keyed.fleet.exit_code("manager")
-    await expect(console.page.locator(".banner")).to_contain_text("connection to the manager is lost")
+    await expect(console.page.locator(".banner")).to_contain_text("connection to the manager was lost")
     await keyed.fleet.start_manager()
     await console.live()
     path = keyed.fleet.directory / "keys"

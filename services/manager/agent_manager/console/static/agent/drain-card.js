@@ -44,7 +44,7 @@ function card(agent, instance, drain) {
       ${drain.safeToDelete ? html`<span class="tag t-good">${icon("shield")}safe to delete</span>` : html`<span class="tag t-warn">${icon("warning")}work would be lost by deleting it</span>`}
     </header>
     <div class="drain-top">
-      <p class="verdict-line" role="status">
+      <p class="verdict-line">
         ${icon(verdict.kind === "good" ? "check" : verdict.kind === "warn" ? "warning" : "problem")}<span
           >${verdict.text}</span
         >
@@ -173,6 +173,7 @@ function lastReport(agent) {
   if (!report || secondsSince(report.time) > TOLD_SECONDS) return nothing;
   const good = report.code === "clean";
   return html`<p class="report ${good ? "good" : "bad"}" role="status">
-    ${icon(good ? "check" : "problem")} <span>${report.message}, ${age(secondsSince(report.time))} ago</span>
+    ${icon(good ? "check" : "problem")}
+    <span>${report.message}<span aria-hidden="true">, ${age(secondsSince(report.time))} ago</span></span>
   </p>`;
 }

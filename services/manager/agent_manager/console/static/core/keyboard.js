@@ -15,7 +15,7 @@ export function screenKeys(name, keys) {
 export function followKeys() {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || dialogIsOpen()) return;
-    const act = inField(event) ? fieldKey(event) : keyOf(event.key);
+    const act = inField(event) ? fieldKey(event) : isOwn(event) ? null : keyOf(event.key);
     if (act) {
       event.preventDefault();
       act(event);
@@ -50,6 +50,11 @@ function focusFilter() {
   const field = document.querySelector("[data-filter]");
   field?.focus();
   field?.select();
+}
+
+/** What has the focus and is pressed by these keys is pressed by them. */
+function isOwn(event) {
+  return [" ", "Enter"].includes(event.key) && event.target.closest("a, button, summary") !== null;
 }
 
 function inField(event) {

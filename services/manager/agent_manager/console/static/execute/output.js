@@ -13,8 +13,8 @@ export function output(run, cancel) {
   if (run === null) return html`<p class="none">What it answers stands here.</p>`;
   const seconds = ((run.endedAt ?? Date.now()) - run.begunAt) / 1000;
   return html`<div class="output">
-    <p class="run-line r-${run.state}" role="status">
-      ${icon(MARKS[run.state])}<b>${run.state}</b><span>${duration(seconds)}</span>
+    <p class="run-line r-${run.state}">
+      ${icon(MARKS[run.state])}<b role="status">${run.state}</b><span>${duration(seconds)}</span>
       ${run.taskId ? html`<span class="muted">task <span class="mono" title=${run.taskId}>${shortId(run.taskId)}</span></span>` : nothing}
       ${run.instance ? html`<span class="muted">at <span class="mono" title=${run.instance}>${shortId(run.instance)}</span></span>` : nothing}
       <span class="grow"></span>

@@ -190,8 +190,5 @@ screenKeys("fleet", {
   k: () => move(-1),
   ArrowDown: () => move(1),
   ArrowUp: () => move(-1),
-  Enter: (event) =>
-    event.target.closest("a, button")
-      ? event.target.closest("a, button").click()
-      : view.current && go(agentHref(view.current)),
+  Enter: () => view.current && go(agentHref(view.current)),
 });

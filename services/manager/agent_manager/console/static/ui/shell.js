@@ -44,11 +44,9 @@ function link([name, href, text]) {
 /** Whether the page is live, in a word. */
 export function connection() {
   const { state, since } = app.connection;
-  const seconds = (Date.now() - since) / 1000;
-  const text =
-    { live: "live", connecting: "connecting", denied: "signed out" }[state] ?? `lost ${duration(seconds)} ago`;
+  const text = { live: "live", connecting: "connecting", denied: "signed out" }[state] ?? "lost";
   return html`<span class="pulse p-${state}" role="status" title=${state === "live" ? "What you see is of now" : text}>
-    <span class="dot" aria-hidden="true"></span><span>${text}</span>
+    <span class="dot" aria-hidden="true"></span><span>${text}</span>${state === "lost" ? ticking(since) : nothing}
   </span>`;
 }
 
@@ -57,11 +55,15 @@ function lostBanner() {
   if (state !== "lost") return nothing;
   return html`<div class="banner bad" role="alert">
     ${icon("problem")}
-    <span
-      >The connection to the manager is lost since ${duration((Date.now() - since) / 1000)}. What you see is of then; it
-      is tried again by itself.</span
-    >
+    <span>
+      The connection to the manager was lost${ticking(since)}. What you see is of then; it is tried again by itself.
+    </span>
   </div>`;
+}
+
+/** How long ago; changes each second, which nobody wants to hear each second. */
+function ticking(since) {
+  return html`<span aria-hidden="true"> ${duration((Date.now() - since) / 1000)} ago</span>`;
 }
 
 function updateBanner() {
