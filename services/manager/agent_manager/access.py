@@ -1,6 +1,7 @@
 """Who may do what: the one place that reads credentials of requests.
 
-Synchronous and without I/O: it runs before every request.
+Synchronous and without I/O: it runs before every request. Only a token that the cluster gave, and that is not known
+yet, is asked for before.
 
 A browser sends its cookie whoever wrote the page that makes it ask, and reaches a manager on loopback from any page. So
 what changes something is refused to a page of another origin, where a cookie stands for the caller or nothing does:
@@ -17,6 +18,7 @@ from agent_contract.problems import Problem
 
 from agent_manager.credentials import ApiKey, Credentials, Role
 from agent_manager.sessions import Session, Sessions
+from agent_manager.token_reviews import ReviewedTokens
 
 Headers = Mapping[bytes, bytes]
 """A request's headers by their names in lower case."""
@@ -65,11 +67,25 @@ class Access:
     """Tells callers apart and refuses those who may not."""
 
     def __init__(
-        self, credentials: Credentials, sessions: Sessions, on_failure: Callable[[FailureReason], None]
+        self,
+        credentials: Credentials,
+        sessions: Sessions,
+        on_failure: Callable[[FailureReason], None],
+        reviewed: ReviewedTokens | None = None,
     ) -> None:
         self._credentials = credentials
         self._sessions = sessions
         self._on_failure = on_failure
+        self._reviewed = reviewed
+
+    async def prepare(self, who: Who, headers: Headers) -> None:
+        """Ask the cluster whose token this is, where `check` could not tell; raises Problem 503 `unavailable`."""
+        token = headers.get(b"x-manager-token")
+        if self._reviewed is None or token is None or who not in (Who.ADAPTER, Who.CALLER):
+            return
+        asking = None if self._of_file(token) else self._reviewed.to_ask(token)
+        if asking is not None:
+            await asking
 
     def check(self, who: Who, headers: Headers) -> Caller:
         """Give who asks; raises Problem 401 `unauthenticated` or 403 `forbidden`."""
@@ -107,7 +123,7 @@ class Access:
         if token is not None:
             if credentials.is_manager_token(token):
                 return Caller(_said_caller(headers, None))
-            own = credentials.agent_of(token)
+            own = self._own_agent(token)
             if own is not None:
                 return Caller(_said_caller(headers, own), own)
         return self._client(Who.OPERATOR, headers)
@@ -122,10 +138,18 @@ class Access:
             raise self._unauthenticated("missing", "this route needs X-Manager-Token", "X-Manager-Token")
         if credentials.is_manager_token(token):
             return NOBODY
-        own = credentials.agent_of(token)
+        own = self._own_agent(token)
         if own is None:
             raise self._unauthenticated("unknown", "this X-Manager-Token is not known", "X-Manager-Token")
         return Caller(agent_id=own, token=token)
+
+    def _own_agent(self, token: bytes) -> str | None:
+        """Give the agent whose own token this is: the file's word, else the cluster's."""
+        own = self._credentials.agent_of(token)
+        return own if own is not None or self._reviewed is None else self._reviewed.agent_of(token)
+
+    def _of_file(self, token: bytes) -> bool:
+        return self._credentials.is_manager_token(token) or self._credentials.agent_of(token) is not None
 
     def _client(self, who: Who, headers: Headers) -> Caller:
         changes = who is not Who.VIEWER

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from agent_contract.loading import ConfigurationError
 from agent_contract.tls import Tls
 from agent_contract.tracing import OFF, Tracing
 
@@ -18,6 +19,7 @@ from agent_manager.agent_client import AgentClient
 from agent_manager.agent_tokens import AgentProofs
 from agent_manager.background import Background
 from agent_manager.cluster.pod_logs import PodLogs
+from agent_manager.cluster.token_reviews import TokenReviews
 from agent_manager.cluster.watch_health import WatchHealth
 from agent_manager.config import ManagerSettings
 from agent_manager.console.feed import Feed
@@ -54,6 +56,7 @@ from agent_manager.sessions import Sessions
 from agent_manager.sweeper import Sweeper
 from agent_manager.task_places import TaskPlaces
 from agent_manager.tasks import Tasks
+from agent_manager.token_reviews import ReviewedTokens
 
 Clock = Callable[[], float]
 
@@ -76,6 +79,18 @@ def _discovery(
         return StaticDiscovery(settings.agents, registry.find, queries, background, interval_seconds=interval)
     introductions = Introductions(registry.find, queries, background, interval_seconds=interval)
     return KubernetesDiscovery(member.api, watches, introductions, background)
+
+
+def _reviewed(
+    credentials: Credentials, member: Member | None, registry: Registry, clock: Clock
+) -> ReviewedTokens | None:
+    """Give what asks the cluster whose tokens these are; raises ConfigurationError where there is no cluster."""
+    if credentials.token_audience is None:
+        return None
+    if member is None:
+        raise ConfigurationError("MANAGER_TOKEN_REVIEW_AUDIENCE", "is set, and no cluster runs the agents")
+    reviewer = TokenReviews(member.api, credentials.token_audience)
+    return ReviewedTokens(reviewer, registry.agent_of_pod, clock=clock, wall=time.time)
 
 
 class Parts:
@@ -129,6 +144,7 @@ class Parts:
             if member is None
             else ActingInCluster(registry, orders, journal, member, clock=clock, wall=_wall)
         )
+        reviewed = _reviewed(credentials, member, registry, clock)
         leadership = self._acting.leadership
         actions = Actions(
             registry,
@@ -166,7 +182,7 @@ class Parts:
             logs=Logs(
                 registry, queries, LogSources(live, self.client, None if member is None else PodLogs(member.api))
             ),
-            access=Access(credentials, sessions, metrics.refused_credentials),
+            access=Access(credentials, sessions, metrics.refused_credentials, reviewed),
             credentials=credentials,
             proofs=proofs,
             sessions=sessions,

@@ -59,7 +59,8 @@ class Credentials:
         self._keys = WatchedFile(
             "MANAGER_API_KEYS_FILE", process.get("MANAGER_API_KEYS_FILE"), _api_keys, clock, empty_keys
         )
-        self._reviews_tokens = bool(process.get("MANAGER_TOKEN_REVIEW_AUDIENCE"))
+        self.token_audience = process.get("MANAGER_TOKEN_REVIEW_AUDIENCE") or None
+        """For whom the cluster's tokens are to be made out; None where none are taken."""
         self._digests: tuple[tuple[str, ...], frozenset[bytes]] = ((), frozenset())
 
     @property
@@ -76,12 +77,12 @@ class Credentials:
     @property
     def closes_adapter_routes(self) -> bool:
         """Whether a manager token, an agent's own or the review of the cluster's is configured."""
-        return bool(self._tokens.configured or self._agents.configured or self._reviews_tokens)
+        return bool(self._tokens.configured or self._agents.configured or self.reviews_tokens)
 
     @property
     def reviews_tokens(self) -> bool:
         """Whether agents may come with tokens that the cluster gives them."""
-        return self._reviews_tokens
+        return self.token_audience is not None
 
     @property
     def closes_client_routes(self) -> bool:

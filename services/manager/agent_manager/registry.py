@@ -56,6 +56,11 @@ class Registry:
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
+    def agent_of_pod(self, uid: str) -> str | None:
+        """Give the agent of a pod that the platform tells of, by its label; None for any other."""
+        pod = self._fleet.pods.get(uid)
+        return None if pod is None else pod.agent_id
+
     @property
     def revision(self) -> int:
         """How many visible changes there were."""

@@ -36,6 +36,7 @@ def checked(method: str, who: Who, handler: RawHandler) -> Callable[[Scope, Rece
         manager, headers = manager_behind(scope), dict(scope["headers"])
         try:
             _check_method(scope, method)
+            await manager.access.prepare(who, headers)
             caller = manager.access.check(who, headers)
             await handler(Raw(manager, scope, receive, send, headers, caller))
         except Problem as problem:

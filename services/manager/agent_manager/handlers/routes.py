@@ -46,4 +46,6 @@ class Route(Struct, frozen=True):
 async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Let only those in who may use the route, and note who asks."""
     scope: Scope = connection.scope  # type: ignore[assignment]  # the same mapping
-    scope[CALLER] = manager_behind(scope).access.check(handler.opt["who"], dict(scope["headers"]))
+    access, who, headers = manager_behind(scope).access, handler.opt["who"], dict(scope["headers"])
+    await access.prepare(who, headers)
+    scope[CALLER] = access.check(who, headers)
