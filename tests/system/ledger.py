@@ -119,7 +119,7 @@ class Ledger:
                         {sample.labels["outcome"]: int(sample.value) for sample in family.samples if sample.labels}
                     )
         for said in self._tap.posted("/api/agent-services/unregister"):
-            counted.update(said["totals"])
+            counted.update({name: count for name, count in said["totals"].items() if isinstance(count, int)})
         for name in AS_FAILED:
             counted["failed"] += counted.pop(name, 0)
         return counted
