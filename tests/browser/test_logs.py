@@ -65,3 +65,25 @@ async def test_what_is_shown_is_downloaded(harbour: BusyFleet, open_console: Ope
     await download.save_as(tmp_path / "lines.log")
     assert download.suggested_filename.startswith("planner-")
     assert '"characters":53' in (tmp_path / "lines.log").read_text()
+
+
+async def test_the_end_is_followed_until_somebody_scrolls_up(harbour: BusyFleet, open_console: Opener) -> None:
+    """Also while lines come faster than they are drawn; and again from the end on."""
+    for _ in range(40):
+        await harbour.fleet.execute("planner", None, text="line")
+    console = await logs_of(harbour, open_console, "planner")
+    far = (
+        "(() => { const e = document.querySelector('.log-lines');"
+        " return e.scrollHeight - e.scrollTop - e.clientHeight; })()"
+    )
+    for _ in range(30):
+        await harbour.fleet.execute("planner", None, text="line")
+    await expect(console.page.locator(".log-foot")).to_contain_text("Following")
+    assert await console.value(far) < 30
+    await console.page.locator(".log-lines").hover()
+    await console.page.mouse.wheel(0, -300)
+    await expect(console.page.locator(".log-foot")).to_contain_text("New lines come below")
+    await harbour.fleet.execute("planner", None, text="line")
+    assert await console.value(far) > 200
+    await console.button("To the end").click()
+    await expect(console.page.locator(".log-foot")).to_contain_text("Following")

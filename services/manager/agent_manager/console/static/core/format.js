@@ -84,7 +84,7 @@ export function clock(time, { seconds = false } = {}) {
 
 /** The end of an id, which is what differs among ids that were made at one time. */
 export function shortId(id) {
-  return id.length > 12 ? `…${id.slice(-8)}` : id;
+  return id.length > 12 ? `…\u2060${id.slice(-8)}` : id;
 }
 
 /** "1 task", "3 tasks". */

@@ -14,7 +14,7 @@ import { harmless, LEVELS } from "./line.js";
 import { Tail } from "./tail.js";
 
 const HEIGHT = 24; // as small as may be touched (WCAG 2.5.8)
-const NEAR_END = 40;
+const AT_END = 2;
 let open = null; // {id, book, tail, list, words, level, instance, scroller, atEnd}
 
 export const logsTab = {
@@ -57,6 +57,7 @@ function begin(id) {
     level: 0,
     instance: "",
     scroller: null,
+    scrollTop: 0,
     atEnd: true,
   };
 }
@@ -189,12 +190,16 @@ function stick() {
   requestAnimationFrame(stick);
 }
 
+/** Lines that came move the end away, which is no wish to stay: only scrolling up is. */
 function scrolled({ target }) {
-  const atEnd = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR_END;
-  if (open && open.atEnd !== atEnd) {
-    open.atEnd = atEnd;
-    redraw();
-  }
+  if (!open) return;
+  const left = target.scrollHeight - target.scrollTop - target.clientHeight;
+  const up = target.scrollTop < open.scrollTop;
+  const atEnd = left < AT_END || (open.atEnd && !up);
+  open.scrollTop = target.scrollTop;
+  if (open.atEnd === atEnd) return;
+  open.atEnd = atEnd;
+  redraw();
 }
 
 function toEnd() {

@@ -12,6 +12,7 @@ import { icon, stateWord } from "../ui/icons.js";
 import { spark } from "../ui/spark.js";
 import { planOf } from "../agent/drain-plan.js";
 
+const HIVE_SHARE = 0.62; // of the screen's height, beside the head and a row of tiles
 const TILE_RATIO = 1.9; // as wide as it is high, about
 const MOST_TILES = 60; // more are small squares: nobody reads 1,000 names on a wall
 
@@ -111,7 +112,8 @@ function drainLeft(agent) {
 }
 
 function hive(rows) {
-  return html`<ul class="hive" aria-label="The other agents">
+  const columns = Math.ceil(Math.sqrt((rows.length * innerWidth) / (innerHeight * HIVE_SHARE)));
+  return html`<ul class="hive" aria-label="The other agents" .style=${`--cells: ${columns}`}>
     ${repeat(
       rows,
       (row) => row.agent.id,
