@@ -17,6 +17,7 @@ from agent_contract.identity import is_agent_id
 from agent_contract.problems import Problem
 
 from agent_manager.credentials import ApiKey, Credentials, Role
+from agent_manager.oidc import OidcTokens
 from agent_manager.sessions import Session, Sessions
 from agent_manager.token_reviews import ReviewedTokens
 
@@ -72,18 +73,28 @@ class Access:
         sessions: Sessions,
         on_failure: Callable[[FailureReason], None],
         reviewed: ReviewedTokens | None = None,
+        oidc: OidcTokens | None = None,
     ) -> None:
         self._credentials = credentials
         self._sessions = sessions
         self._on_failure = on_failure
         self._reviewed = reviewed
+        self._oidc = oidc
 
     async def prepare(self, who: Who, headers: Headers) -> None:
-        """Ask the cluster whose token this is, where `check` could not tell; raises Problem 503 `unavailable`."""
-        token = headers.get(b"x-manager-token")
-        if self._reviewed is None or token is None or who not in (Who.ADAPTER, Who.CALLER):
+        """Ask whose token this is, where `check` could not tell: the cluster, or the issuer for its newest keys.
+
+        Raises Problem 503 `unavailable` where the cluster cannot be asked.
+        """
+        if who is Who.ANYONE:
             return
-        asking = None if self._of_file(token) else self._reviewed.to_ask(token)
+        token = headers.get(b"x-manager-token")
+        if self._reviewed is not None and token is not None and who in (Who.ADAPTER, Who.CALLER):
+            asking = None if self._of_file(token) else self._reviewed.to_ask(token)
+        elif self._oidc is not None and who is not Who.ADAPTER:
+            asking = self._oidc.to_ask(_bearer(headers))
+        else:
+            return
         if asking is not None:
             await asking
 
@@ -157,12 +168,14 @@ class Access:
             if changes:
                 self.check_origin(headers)
             return NOBODY
-        scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
-        given = secret.strip() if scheme.lower() == b"bearer" else b""
+        given = _bearer(headers)
         key = self._credentials.key_of(given) if given else self._signed_in(headers, changes=changes)
         if key is None:
-            raise self._unauthenticated("unknown", "this API key is not known", "Bearer")
-        return self._with_role(who, key)
+            person = None if self._oidc is None else self._oidc.read(given)
+            if person is None:
+                raise self._unauthenticated("unknown", "this API key or token is not known", "Bearer")
+            return self._with_role(who, person.name, person.role)
+        return self._with_role(who, key.name, key.role)
 
     def _signed_in(self, headers: Headers, *, changes: bool) -> ApiKey:
         session = self.session(headers)
@@ -175,10 +188,10 @@ class Access:
                 raise self._forbidden("other-site", "with a cookie this needs the header X-Requested-With too")
         return session.key
 
-    def _with_role(self, who: Who, key: ApiKey) -> Caller:
-        if _RANK[key.role] < _RANK[who.value]:
-            raise self._forbidden("role", f"{key.name} is {key.role}, and this needs {who.value}")
-        return Caller(key.name, role=key.role)
+    def _with_role(self, who: Who, name: str, role: Role | None) -> Caller:
+        if role is None or _RANK[role] < _RANK[who.value]:
+            raise self._forbidden("role", f"{name} is {role or 'of no role here'}, and this needs {who.value}")
+        return Caller(name, role=role)
 
     def _unauthenticated(self, reason: FailureReason, detail: str, scheme: str) -> Problem:
         self._on_failure(reason)
@@ -187,6 +200,12 @@ class Access:
     def _forbidden(self, reason: FailureReason, detail: str) -> Problem:
         self._on_failure(reason)
         return Problem("forbidden", detail)
+
+
+def _bearer(headers: Headers) -> bytes:
+    """Give what `Authorization: Bearer` says (RFC 6750, 2.1), empty where nothing does."""
+    scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+    return secret.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _cookies(headers: Headers) -> dict[str, str]:

@@ -43,6 +43,8 @@ from agent_manager.login_attempts import LoginAttempts
 from agent_manager.logs import Logs
 from agent_manager.manager import Manager
 from agent_manager.metrics import BUCKETS, Metrics
+from agent_manager.oidc import Issuer, OidcTokens
+from agent_manager.oidc.issuer import ANSWER_BYTES
 from agent_manager.probes import Prober
 from agent_manager.queries import InstanceQueries
 from agent_manager.readiness import Readiness
@@ -91,6 +93,12 @@ def _reviewed(
         raise ConfigurationError("MANAGER_TOKEN_REVIEW_AUDIENCE", "is set, and no cluster runs the agents")
     reviewer = TokenReviews(member.api, credentials.token_audience)
     return ReviewedTokens(reviewer, registry.agent_of_pod, clock=clock, wall=time.time)
+
+
+def _oidc(credentials: Credentials, client: AgentClient, clock: Clock) -> OidcTokens | None:
+    """Give what reads the tokens of an OpenID Connect issuer, where one is configured."""
+    settings = credentials.oidc
+    return None if settings is None else OidcTokens(settings, Issuer(settings.issuer, client, clock), clock)
 
 
 class Parts:
@@ -144,6 +152,8 @@ class Parts:
             if member is None
             else ActingInCluster(registry, orders, journal, member, clock=clock, wall=_wall)
         )
+        self._issuer_client = AgentClient(clock=clock, max_body_bytes=ANSWER_BYTES)
+        self._oidc = _oidc(credentials, self._issuer_client, clock)
         reviewed = _reviewed(credentials, member, registry, clock)
         leadership = self._acting.leadership
         actions = Actions(
@@ -182,7 +192,7 @@ class Parts:
             logs=Logs(
                 registry, queries, LogSources(live, self.client, None if member is None else PodLogs(member.api))
             ),
-            access=Access(credentials, sessions, metrics.refused_credentials, reviewed),
+            access=Access(credentials, sessions, metrics.refused_credentials, reviewed, self._oidc),
             credentials=credentials,
             proofs=proofs,
             sessions=sessions,
@@ -203,6 +213,8 @@ class Parts:
             self._group = group
             if self._tls is not None:
                 self._start(self._tls.keep_fresh())
+            if self._oidc is not None:
+                self._start(self._oidc.issuer.run())
             self._start(self.prober.run())
             self._start(self._sweeper.run())
             self._start(self._samples.run())
@@ -218,6 +230,7 @@ class Parts:
                     task.cancel()
         await self.client.close()
         await self._pages.close()
+        await self._issuer_client.close()
         if self._member is not None:
             await self._member.api.close()
 

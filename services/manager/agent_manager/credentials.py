@@ -16,6 +16,8 @@ from agent_contract.loading import ConfigurationError
 from agent_contract.tokens import split_tokens
 from agent_contract.watched_file import WatchedFile
 
+from agent_manager.oidc.settings import read_settings
+
 Role = Literal["viewer", "operator", "admin"]
 
 _HASHED: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
@@ -61,6 +63,8 @@ class Credentials:
         )
         self.token_audience = process.get("MANAGER_TOKEN_REVIEW_AUDIENCE") or None
         """For whom the cluster's tokens are to be made out; None where none are taken."""
+        self.oidc = read_settings(process)
+        """Whose tokens are taken beside the keys."""
         self._digests: tuple[tuple[str, ...], frozenset[bytes]] = ((), frozenset())
 
     @property
@@ -86,8 +90,8 @@ class Credentials:
 
     @property
     def closes_client_routes(self) -> bool:
-        """Whether API keys are configured."""
-        return self._keys.configured
+        """Whether API keys or an OpenID Connect issuer are configured."""
+        return self._keys.configured or self.oidc is not None
 
     def is_manager_token(self, secret: bytes) -> bool:
         """Tell whether this is one of the manager's tokens."""
