@@ -80,6 +80,16 @@ async def test_it_does_not_listen_for_others_without_credentials(tmp_path: Path)
     assert "MANAGER_API_KEYS_FILE" not in said
     async with manager(tmp_path, "--host", "0.0.0.0", "--insecure") as running:
         assert (await running.client.get("/health")).status_code == 200
+        await running.said("not everybody is asked who they are")
+        assert running.lines[-1]["level"] == "warning"
+
+
+async def test_without_credentials_it_listens_on_loopback_and_says_so(tmp_path: Path) -> None:
+    """No address has to be said, and nothing has to be set, to be safe."""
+    async with manager(tmp_path) as running:
+        await running.said("not everybody is asked who they are")
+        told = running.lines[-1]
+        assert (told["level"], told["host"], told["adapters"], told["people"]) == ("info", "127.0.0.1", False, False)
 
 
 async def test_a_file_of_credentials_that_is_missing_stops_the_start(tmp_path: Path) -> None:

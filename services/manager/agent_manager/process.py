@@ -13,6 +13,7 @@ import structlog
 from agent_contract import __version__, logs
 from agent_contract.identity import new_id
 from agent_contract.loading import ConfigurationError
+from agent_contract.loopback import is_loopback
 from agent_contract.serving import CannotListen, PortInUse, Server, listen, new_event_loop
 from agent_contract.tls import Tls, load_tls
 from agent_contract.tracing import Tracing
@@ -88,9 +89,23 @@ async def _live(
         await server.start()
         signals.obey(partial(loop.call_soon_threadsafe, ordered.set))
         log.info("listening", host=settings.host, port=sockets[0].getsockname()[1], agents=len(settings.agents))
+        _say_who_is_asked(settings, credentials)
         await ordered.wait()
         await leave(parts.manager, server, settings)
     log.info("left")
+
+
+def _say_who_is_asked(settings: ManagerSettings, credentials: Credentials) -> None:
+    """Say so where nobody, or not everybody, is asked who they are."""
+    if credentials.closes_adapter_routes and credentials.closes_client_routes:
+        return
+    tell = log.info if is_loopback(settings.host) else log.warning
+    tell(
+        "not everybody is asked who they are",
+        host=settings.host,
+        adapters=credentials.closes_adapter_routes,
+        people=credentials.closes_client_routes,
+    )
 
 
 def _exit(message: str, code: int) -> NoReturn:
