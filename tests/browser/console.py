@@ -13,7 +13,7 @@ addEventListener("securitypolicyviolation", (event) => {
 });
 """
 _LOADS: Final = 4
-_RULES: Final = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+_RULES: Final = {"preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -54,7 +54,7 @@ async def is_harmless(console: Console) -> bool:
         " scripts: document.scripts.length,"
         " marked: [...document.querySelectorAll('b')].some(b => b.textContent === 'bold')})"
     )
-    return found.get("ran") is None and found["images"] == 0 and found["scripts"] == 2 and not found["marked"]
+    return found.get("ran") is None and found["images"] == 0 and found["scripts"] == 3 and not found["marked"]
 
 
 async def test_names_and_descriptions_are_text(hostile: BusyFleet, open_console: Opener) -> None:

@@ -113,6 +113,8 @@ async def test_guessing_is_slowed_down(browser: Browser, tmp_path: Path, open_co
         field = console.page.get_by_label("API key")
         for number in range(11):
             await field.fill(f"guess {number}")
-            await console.page.keyboard.press("Enter")
+            async with console.page.expect_response("**/api/session"):
+                await console.page.keyboard.press("Enter")
+            await expect(console.button("Sign in")).to_be_enabled()
             said = "wait" if number == 10 else "This key is not known."
             await expect(console.page.get_by_role("alert")).to_contain_text(said)

@@ -26,6 +26,7 @@ class Simulated:
         self.running = 0
         self.queued = 0
         self.drain: dict[str, Any] | None = None
+        self.problem: dict[str, Any] | None = None
         self.url = ""
         self._server: asyncio.Server
 
@@ -42,7 +43,7 @@ class Simulated:
     def said(self) -> dict[str, Any]:
         """Give what it beats with."""
         own = {"id": self.id, "instanceId": self.instance_id, "status": self.state}
-        return {**own, "running": self.running, "queued": self.queued, "drain": self.drain}
+        return {**own, "running": self.running, "queued": self.queued, "drain": self.drain, "problem": self.problem}
 
     def work(self, dice: random.Random) -> None:
         """Have more or less in hand than before."""
@@ -53,7 +54,9 @@ class Simulated:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while await reader.readuntil(b"\r\n\r\n"):
                 status = {"status": self.state, "instanceId": self.instance_id, "queued": self.queued}
-                body = json.dumps({**status, "maxConcurrency": 8, "drain": self.drain}).encode()
+                body = json.dumps(
+                    {**status, "maxConcurrency": 8, "drain": self.drain, "problem": self.problem}
+                ).encode()
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                 writer.write(head.encode() + body)
         writer.close()

@@ -48,6 +48,7 @@ async function denied() {
 }
 
 async function start() {
+  document.documentElement.dataset.boot = "begun";
   applyTheme();
   drawWith(draw);
   watchEvents((events) => {
