@@ -76,8 +76,11 @@ class Manager:
 
     def sockets(self) -> int:
         """Give how many it has open."""
-        links = (path.readlink() for path in Path(f"/proc/{self.process.pid}/fd").iterdir())
-        return sum(link.name.startswith("socket:") for link in links)
+        count = 0
+        for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                count += path.readlink().name.startswith("socket:")
+        return count
 
 
 def until(holds: Callable[[], object]) -> float:
