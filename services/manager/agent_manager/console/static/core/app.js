@@ -13,6 +13,7 @@ export const app = {
 
 let draw = () => {};
 let asked = false;
+const afterwards = [];
 const watchers = new Set();
 
 /** Say what draws the page. */
@@ -22,8 +23,9 @@ export function drawWith(callback) {
   document.addEventListener("visibilitychange", redraw);
 }
 
-/** Draw again in the next frame. */
-export function redraw() {
+/** Draw again in the next frame; `then` is called once what was asked for is in the page. */
+export function redraw(then) {
+  if (typeof then === "function") afterwards.push(then);
   if (asked) return;
   asked = true;
   requestAnimationFrame(() => {
@@ -31,6 +33,7 @@ export function redraw() {
     performance.mark("draw-begin");
     draw();
     performance.measure("draw", "draw-begin");
+    for (const callback of afterwards.splice(0)) callback();
   });
 }
 

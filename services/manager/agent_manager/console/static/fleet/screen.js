@@ -178,11 +178,9 @@ function move(step) {
   const at = rows.findIndex((line) => line.key === view.current);
   const next = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + step))];
   view.current = next.key;
+  document.activeElement?.closest(".fleet a")?.blur(); // else Enter would still open the line before
   list.reveal(shown.indexOf(next));
-  redraw();
-  requestAnimationFrame(() =>
-    requestAnimationFrame(() => document.querySelector(".line.current a")?.focus({ preventScroll: true })),
-  );
+  redraw(() => document.querySelector(".line.current a")?.focus({ preventScroll: true }));
 }
 
 screenKeys("fleet", {

@@ -186,7 +186,10 @@ function keep(element) {
 /** Stay at the end while lines come, unless somebody scrolled up. */
 function stick() {
   if (!open?.scroller?.isConnected) return;
-  if (open.atEnd) open.scroller.scrollTop = open.scroller.scrollHeight;
+  if (open.atEnd) {
+    open.scroller.scrollTop = open.scroller.scrollHeight;
+    open.scrollTop = open.scroller.scrollTop;
+  }
   requestAnimationFrame(stick);
 }
 

@@ -13,6 +13,7 @@ import { spark } from "../ui/spark.js";
 import { planOf } from "../agent/drain-plan.js";
 
 const HIVE_SHARE = 0.62; // of the screen's height, beside the head and a row of tiles
+const TILE_ROWS = 3; // of those in trouble, above the small squares
 const TILE_RATIO = 1.9; // as wide as it is high, about
 const MOST_TILES = 60; // more are small squares: nobody reads 1,000 names on a wall
 
@@ -27,9 +28,10 @@ export const wallScreen = {
   view() {
     const rows = ordered(currentRows(), "state");
     const counts = tally(rows);
-    const inFull =
-      rows.length <= MOST_TILES ? rows : rows.filter((row) => row.health.level >= WARNING).slice(0, MOST_TILES);
-    const small = rows.length <= MOST_TILES ? [] : rows.filter((row) => !inFull.includes(row));
+    const many = rows.length > MOST_TILES;
+    const troubled = many ? rows.filter((row) => row.health.level >= WARNING) : rows;
+    const inFull = many ? troubled.slice(0, TILE_ROWS * columnsFor(MOST_TILES, true)) : rows;
+    const small = many ? rows.filter((row) => !inFull.includes(row)) : [];
     return html`<main class="wall w-${verdictKind(counts)}" id="content">
       ${head(counts)}
       <ul class="tiles" .style=${`--columns: ${columnsFor(inFull.length, small.length > 0)}`}>
