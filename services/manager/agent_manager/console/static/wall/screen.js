@@ -13,6 +13,7 @@ import { spark } from "../ui/spark.js";
 import { planOf } from "../agent/drain-plan.js";
 
 const HIVE_SHARE = 0.62; // of the screen's height, beside the head and a row of tiles
+const MOST_COLUMNS = 6; // more, and names that are read from afar do not fit
 const TILE_ROWS = 3; // of those in trouble, above the small squares
 const TILE_RATIO = 1.9; // as wide as it is high, about
 const MOST_TILES = 60; // more are small squares: nobody reads 1,000 names on a wall
@@ -45,7 +46,7 @@ export const wallScreen = {
 /** Give in how many columns so many tiles fill the screen best. */
 function columnsFor(many, besideHive) {
   const widest = Math.max(1, Math.floor(innerWidth / 260));
-  if (besideHive) return widest;
+  if (besideHive) return Math.min(widest, MOST_COLUMNS);
   const even = Math.ceil(Math.sqrt((many * innerWidth) / Math.max(1, innerHeight) / TILE_RATIO));
   return Math.max(1, Math.min(widest, even));
 }
