@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.adapters import START_SECONDS, Notes, work
+from benchmarks.hot_paths import free_port
 
 HOSTS: Final = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 WORKERS: Final = 2
@@ -89,20 +89,13 @@ def until(holds: Callable[[], object]) -> float:
     while not holds():
         if time.monotonic() - began > PATIENCE_SECONDS:
             sys.exit(f"not within {PATIENCE_SECONDS:g} s")
-        time.sleep(0.05)
+        time.sleep(0.05)  # between looks: each lists a thousand agents
     return time.monotonic() - began
 
 
 def lists(manager: Manager, count: int) -> bool:
     """Tell whether a manager lists so many."""
     return manager.listed() == count
-
-
-def free_port() -> int:
-    """Give a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOSTS[0], 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -147,7 +140,7 @@ def steady(managers: list[Manager], ends: list[Connection]) -> None:
     noted(ends)
     before = [manager.cpu_seconds() for manager in managers]
     began = time.monotonic()
-    time.sleep(STEADY_SECONDS)
+    time.sleep(STEADY_SECONDS)  # what is measured
     took = time.monotonic() - began
     notes = noted(ends)
     beats = [seconds * 1000 for seconds in notes.beats]

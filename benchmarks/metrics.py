@@ -185,7 +185,7 @@ def _adapters_page(directory: Path) -> str:
         asked = urllib.request.Request(
             f"http://127.0.0.1:{port}/metrics", headers={"accept": OPEN_METRICS}
         )  # loopback http
-        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310  # the same
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310  # loopback
             text: str = answer.read().decode()
     return "\n".join(f"{line.rpartition(' ')[0]} @" if "_seconds_sum" in line else line for line in text.split("\n"))
 
@@ -246,7 +246,7 @@ async def _round(manager: Manager, form: Form) -> Turns:
 async def _idle() -> Turns:
     """Measure what the manager does anyway: it probes, sweeps and samples."""
     async with _watched() as turns:
-        await asyncio.sleep(5)
+        await asyncio.sleep(5)  # what is measured
     return turns
 
 

@@ -25,7 +25,7 @@ HOME = {
     "httpx": {"agent_adapter.http_client", "agentctl.client"},
     "litestar": {"agent_adapter.handlers", "agent_adapter.app", "agent_manager.handlers", "agent_manager.app"},
     "opentelemetry": {"agent_contract.tracing"},
-    "prometheus_client": {"agent_adapter.metrics", "agent_manager.metrics"},
+    "prometheus_client": {"agent_adapter.metrics", "agent_manager.metrics", "agentctl.own_metrics"},
     "uvicorn": {
         "agent_contract.serving",
         "agent_contract.http_connection",

@@ -49,9 +49,14 @@ async def test_the_page_allows_itself_nothing_but_its_own_files(rig: ManagerRig)
     assert re.findall(r"<style| style=| on\w+=|<script(?! src=)", answer.text) == []
 
 
-async def test_everyone_gets_the_page_and_nobody_a_fact_in_it(closed: ManagerRig) -> None:
-    """It asks for a key; what it shows comes from routes that need one."""
-    assert (await closed.client.get("/")).status_code == 200
+async def test_a_browser_that_is_not_signed_in_gets_the_page_with_the_401_and_no_fact(closed: ManagerRig) -> None:
+    """It asks for a key; what it shows comes from routes that need one. A program gets the problem."""
+    browser = await closed.client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
+    assert (browser.status_code, browser.text) == (401, console().page)
+    assert browser.headers["www-authenticate"].startswith("Bearer")
+    assert "default-src 'none'" in browser.headers["content-security-policy"]
+    program = await closed.client.get("/")
+    assert (program.status_code, program.json()["code"]) == (401, "unauthenticated")
     for path in (ALL, FEED, "/api/events/recent", f"{ALL}/echo/configuration"):
         assert (await closed.client.get(path)).status_code == 401, path
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from agent_contract.loading import ConfigurationError
-from agent_contract.tokens import ALGORITHM, HEADER, ISSUER, SIGNED_SECONDS, matches, signing_key, split_tokens
+from agent_contract.tokens import ALGORITHM, HEADER, ISSUER, SIGNED_SECONDS, matches, parse_tokens, signing_key
 from agent_contract.watched_file import WatchedFile
 
 Address = tuple[str, int]
@@ -42,7 +41,7 @@ class ManagerTokens:
         self._agent_id = agent_id
         self._clock = clock
         self._wall = wall
-        self._file = WatchedFile("MANAGER_TOKEN_FILE", path, _read, clock, tokens)
+        self._file = WatchedFile("MANAGER_TOKEN_FILE", path, parse_tokens, clock, tokens)
         self._accepted = self._file.value()
         self._former: tuple[float, Tokens] = (0.0, ())
         self._verified: dict[bytes, float] = {}
@@ -129,10 +128,3 @@ def _claims(given: bytes, token: str, agent_id: str) -> dict[str, Any] | None:
         return None
     times = (claims["iat"], claims["exp"])
     return claims if all(type(time) is int for time in times) else None
-
-
-def _read(variable: str, text: str) -> Tokens:
-    tokens = split_tokens(text)
-    if not tokens:
-        raise ConfigurationError(variable, "the file holds no token")
-    return tokens

@@ -69,6 +69,7 @@ class Tls:
         self.client.minimum_version = ssl.TLSVersion.TLSv1_2
         if files.client_ca is not None:
             self.server.verify_mode = ssl.CERT_REQUIRED
+        self._trouble = ""
         self._seen = self._stamps()
         self._load()
 
@@ -86,9 +87,11 @@ class Tls:
                 return
             self._load()
         except ConfigurationError as error:
-            log.warning("certificates cannot be read again, those known before stay", error=str(error))
+            if str(error) != self._trouble:  # it is looked at each second, and may stay so for days
+                self._trouble = str(error)
+                log.warning("certificates cannot be read again, those known before stay", error=self._trouble)
         else:
-            self._seen = seen
+            self._seen, self._trouble = seen, ""
             log.info("certificates read again", certificate=self._files.certificate)
 
     def _load(self) -> None:

@@ -31,11 +31,17 @@ def read_tokens(process: Mapping[str, str]) -> tuple[str, ...]:
     if not path:
         return split_tokens(process.get("MANAGER_TOKEN", ""))
     try:
-        tokens = split_tokens(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError("MANAGER_TOKEN_FILE", f"cannot read {path}: {error}") from error
+    return parse_tokens("MANAGER_TOKEN_FILE", text)
+
+
+def parse_tokens(variable: str, text: str) -> tuple[str, ...]:
+    """Give the tokens of the file that a variable names; raises ConfigurationError where it holds none."""
+    tokens = split_tokens(text)
     if not tokens:
-        raise ConfigurationError("MANAGER_TOKEN_FILE", f"{path} holds no token")
+        raise ConfigurationError(variable, "the file holds no token")
     return tokens
 
 

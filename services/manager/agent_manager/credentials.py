@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 import msgspec
 from agent_contract.identity import is_agent_id
 from agent_contract.loading import ConfigurationError
-from agent_contract.tokens import split_tokens
+from agent_contract.tokens import parse_tokens, split_tokens
 from agent_contract.watched_file import WatchedFile
 
 from agent_manager.oidc.settings import read_settings
@@ -52,7 +52,7 @@ class Credentials:
         """Read all of them; raises ConfigurationError for a file that cannot be read or understood."""
         path = process.get("MANAGER_TOKEN_FILE")
         inline = split_tokens(process.get("MANAGER_TOKEN", ""))
-        self._tokens = WatchedFile("MANAGER_TOKEN_FILE", path, _manager_tokens, clock, inline if not path else ())
+        self._tokens = WatchedFile("MANAGER_TOKEN_FILE", path, parse_tokens, clock, inline if not path else ())
         no_tokens = AgentTokens({}, {})
         empty_keys: dict[bytes, ApiKey] = {}
         self._agents = WatchedFile(
@@ -115,13 +115,6 @@ class Credentials:
     def key_of(self, secret: bytes) -> ApiKey | None:
         """Give whose API key this is, or None."""
         return self._keys.value().get(_digest(secret))
-
-
-def _manager_tokens(variable: str, text: str) -> tuple[str, ...]:
-    tokens = split_tokens(text)
-    if not tokens:
-        raise ConfigurationError(variable, "the file holds no token")
-    return tokens
 
 
 def _agent_tokens(variable: str, text: str) -> AgentTokens:

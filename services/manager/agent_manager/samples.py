@@ -52,7 +52,8 @@ class _Ring:
     def write(self, column: int, running: int, queued: int, tally: Tally, bounds: Sequence[float]) -> list[int]:
         """Note a step; gives its numbers."""
         calls, errors = _totals(tally)
-        self.minute.append(self.minute[-1] if self.minute[-1] == tally.buckets else tally.buckets)
+        same = self.minute[-1] == tally.buckets  # of an agent without calls one row is kept, not thirteen
+        self.minute.append(self.minute[-1] if same else tally.buckets)
         lately = [now - then for now, then in zip(tally.buckets, self.minute[0], strict=True)]
         step = [running, queued, calls - self.calls, errors - self.errors, round(quantile(bounds, lately, 0.95) * 1000)]
         self.calls, self.errors = calls, errors

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import jwt
 from agent_contract.problems import Problem
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
 from agent_manager.credentials import ApiKey, Credentials
@@ -69,7 +71,7 @@ class Sessions:
         for digest, key in self._credentials.api_keys().items():
             for root in self._roots():
                 if hmac.compare_digest(_name(root, digest).encode(), named.encode()):
-                    return self._verified(token, root, digest, key)
+                    return self._verified(token, _secret(root, digest), key)
         return None
 
     def renewed(self, session: Session) -> Session | None:
@@ -83,14 +85,14 @@ class Sessions:
     def _signed(self, digest: bytes, key: ApiKey) -> Session:
         root, now = next(self._roots()), int(self._wall().timestamp())
         claims = {"iss": _ISSUER, "sub": key.name, "iat": now, "exp": now + LASTS_SECONDS}
-        token = jwt.encode(claims, _expand(root, digest), _ALGORITHM, headers={"kid": _name(root, digest)})
+        token = jwt.encode(claims, _secret(root, digest), _ALGORITHM, headers={"kid": _name(root, digest)})
         return Session(key, _time(now), _time(now + LASTS_SECONDS), token)
 
-    def _verified(self, token: str, root: bytes, digest: bytes, key: ApiKey) -> Session | None:
+    def _verified(self, token: str, secret: bytes, key: ApiKey) -> Session | None:
         # `exp` is held against the clock that was given, not against the library's own
         options: Any = {"require": ["iss", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
         try:
-            claims = jwt.decode(token, _expand(root, digest), [_ALGORITHM], options, issuer=_ISSUER)
+            claims = jwt.decode(token, secret, [_ALGORITHM], options, issuer=_ISSUER)
             began_at, ends_at = _time(claims["iat"]), _time(claims["exp"])
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError, OSError):
             return None
@@ -99,20 +101,22 @@ class Sessions:
         return None if over else Session(key, began_at, ends_at, token)
 
     def _roots(self) -> Iterator[bytes]:
-        """Give what secrets derive from, that of the first manager token first: HKDF-Extract (RFC 5869, 2.2)."""
-        tokens = [token.encode() for token in self._credentials.manager_tokens]
-        for token in tokens or [self._own_secret]:
-            yield hmac.digest(_LABEL, token, "sha256")
+        """Give what secrets derive from, the first manager token first."""
+        yield from [token.encode() for token in self._credentials.manager_tokens] or [self._own_secret]
 
 
-def _expand(root: bytes, digest: bytes) -> bytes:
-    """Give the secret that signs the sessions of a key: the first block of HKDF-Expand (RFC 5869, 2.3)."""
-    return hmac.digest(root, b"sign" + digest + b"\x01", "sha256")
+def _secret(root: bytes, digest: bytes) -> bytes:
+    """Give the secret that signs the sessions of a key."""
+    return _derived(root, b"sign" + digest)
 
 
 def _name(root: bytes, digest: bytes) -> str:
     """Give how a token names the key that it stands for, of which it tells nothing."""
-    return hmac.digest(root, b"name" + digest + b"\x01", "sha256")[:12].hex()
+    return _derived(root, b"name" + digest)[:12].hex()
+
+
+def _derived(root: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, _LABEL, purpose).derive(root)
 
 
 def _time(seconds: float) -> datetime:

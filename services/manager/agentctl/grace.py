@@ -1,14 +1,10 @@
 """What the manager measured of an agent's drain timeout, as a sentence."""
 
-import re
-from typing import Final
-
 from agent_contract.durations import format_duration
 
 from agentctl.client import Manager
 from agentctl.failures import CommandFailed
-
-_LINE: Final = r'^agent_manager_grace_{}\{{agent="{}"\}} (\S+)$'
+from agentctl.own_metrics import own_metrics
 
 
 def grace(manager: Manager, agent_id: str) -> str | None:
@@ -17,12 +13,11 @@ def grace(manager: Manager, agent_id: str) -> str | None:
     A manager that does not answer this, an older one for example, is no reason not to tell all the rest.
     """
     try:
-        page = manager.send("GET", "/metrics", params={"scope": "self"}, headers={"Accept": "text/plain"})
+        said = {one.name: one.value for one in own_metrics(manager) if one.labels == {"agent": agent_id}}
     except CommandFailed:
         return None
-    text = page.content.decode()
-    tasks, ratio, needed = (_value(text, name, agent_id) for name in ("tasks", "cut_ratio", "needed_seconds"))
-    return sentence(int(tasks), ratio, needed) if tasks else None
+    tasks = int(said.get("grace_tasks", 0))
+    return sentence(tasks, said["grace_cut_ratio"], said["grace_needed_seconds"]) if tasks else None
 
 
 def sentence(tasks: int, cut_ratio: float, needed_seconds: float) -> str:
@@ -35,8 +30,3 @@ def sentence(tasks: int, cut_ratio: float, needed_seconds: float) -> str:
     if needed_seconds != float("inf"):
         better = f"{format_duration(needed_seconds)} would cut none"
     return f"the drain timeout would have cut {share} % {of}; {better}"
-
-
-def _value(page: str, name: str, agent_id: str) -> float:
-    found = re.search(_LINE.format(name, re.escape(agent_id)), page, re.MULTILINE)
-    return float(found[1]) if found else 0.0

@@ -165,11 +165,11 @@ class LeaseElector:
 
     def _lose_if_late(self) -> None:
         if self._leads and not self.is_leader:
+            log.warning("leads no more", identity=self.identity, detail=self._trouble)
             self._lose()
 
     def _lose(self) -> None:
         self._leads, self._renewed_at = False, None
-        log.warning("leads no more", identity=self.identity, detail=self._trouble)
         for callback in tuple(self.lost):
             callback()
 
@@ -185,6 +185,7 @@ class LeaseElector:
         """Let the next manager take the lease when it looks; whoever gives it back has stopped acting before."""
         lease, led = self._seen, self._leads and self.is_leader
         if self._leads:
+            log.info("gives the lease back", identity=self.identity)
             self._lose()
         if lease is None or not led:
             return

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from agent_manager.access import Who
 from agent_manager.console.assets import console
+from agent_manager.handlers.errors import on_problem
 from agent_manager.handlers.queries import text, whole_number
 from agent_manager.handlers.requests import AnyRequest, manager_of
 from agent_manager.handlers.streams import event_stream
@@ -54,6 +55,14 @@ class Events(Struct, frozen=True):
 
 async def page() -> Response[str]:
     return Response(console().page, media_type="text/html", headers=_HEADERS)
+
+
+def sign_in_page(request: AnyRequest, problem: Problem) -> Response[Any]:
+    """Let a browser that is not signed in ask for a key: the page itself holds no fact. Programs get the problem."""
+    if problem.code != "unauthenticated" or "text/html" not in request.headers.get("accept", ""):
+        return on_problem(request, problem)
+    headers = {**_HEADERS, **problem.headers}
+    return Response(console().page, status_code=problem.status, media_type="text/html", headers=headers)
 
 
 async def console_asset(request: AnyRequest, version: FromPath[str], path: FromPath[str]) -> Response[bytes]:

@@ -4,11 +4,11 @@ from typing import Any, Final, cast
 from urllib.parse import quote
 
 import msgspec
-from agent_contract.asgi import Receive, Scope, content_length, decode_request, read_body
+from agent_contract.asgi import Receive, Scope, decode_request
 from litestar import Response
 
 from agent_manager import agent_client
-from agent_manager.handlers.requests import SMALL_BODY_BYTES, AnyRequest, check_json, manager_of
+from agent_manager.handlers.requests import SMALL_BODY_BYTES, AnyRequest, manager_of, read_json_text
 from agent_manager.holder import Passed
 
 _COMING_BACK: Final = frozenset((b"content-type", b"location", b"retry-after", b"www-authenticate"))
@@ -20,9 +20,7 @@ _IN_TARGETS: Final = "/?%:@!$&'()*+,;=-._~"
 async def read_order(request: AnyRequest, decoder: "msgspec.json.Decoder[Any]") -> tuple[Any, bytes]:
     """Give the decoded body and its bytes; raises Problem 400, 413 or 415, and Disconnected."""
     headers = dict(request.scope["headers"])
-    check_json(headers)
-    length = content_length(headers.get(b"content-length"))
-    body = await read_body(cast("Receive", request.receive), SMALL_BODY_BYTES, length)
+    body = await read_json_text(headers, cast("Receive", request.receive), SMALL_BODY_BYTES)
     return decode_request(body, decoder), body
 
 

@@ -43,8 +43,13 @@ async def read_json(request: AnyRequest, decoder: "msgspec.json.Decoder[Any]", l
 
 async def read_raw_json(headers: Headers, receive: Receive, decoder: "msgspec.json.Decoder[Any]", limit: int) -> Any:  # noqa: ANN401  # what the decoder gives
     """Give the decoded body of a raw request; raises as `read_json` does."""
+    return decode_request(await read_json_text(headers, receive, limit), decoder)
+
+
+async def read_json_text(headers: Headers, receive: Receive, limit: int) -> bytes:
+    """Give the body of a request that does not say to be something else than JSON; raises as `read_json` does."""
     check_json(headers)
-    return decode_request(await read_body(receive, limit, content_length(headers.get(b"content-length"))), decoder)
+    return await read_body(receive, limit, content_length(headers.get(b"content-length")))
 
 
 def check_json(headers: Headers) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from agent_contract.asgi import Scope
+from agent_contract.problems import Problem
 from litestar import asgi, delete, get, patch, post
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -32,6 +33,8 @@ class Route(Struct, frozen=True):
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    refused: Callable[..., Any] | None = None
+    """Answers who may not use it, in the place of the problem."""
     raw: bool = False
     """Below the framework's own request and response: a hot path."""
 
@@ -40,7 +43,11 @@ class Route(Struct, frozen=True):
         if self.raw:
             return asgi(self.path, copy_scope=False)(checked(self.method, self.who, self.handler))
         decorate = _DECORATORS[self.method]
-        return decorate(self.path, status_code=self.status, guards=[_guard], opt={"who": self.who})(self.handler)
+        refused: Any = None if self.refused is None else {Problem: self.refused}
+        decorated = decorate(
+            self.path, status_code=self.status, guards=[_guard], opt={"who": self.who}, exception_handlers=refused
+        )
+        return decorated(self.handler)
 
 
 async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

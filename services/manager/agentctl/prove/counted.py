@@ -1,18 +1,14 @@
 """What a manager counted of each agent since it started: drains by how they ended, calls by how they were answered."""
 
-import re
-from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
 
 import msgspec
 
 from agentctl.client import Manager
 from agentctl.failures import CommandFailed, Exit
+from agentctl.own_metrics import Sample, own_metrics
 from agentctl.views import read
 
-_SAMPLE: Final = re.compile(r"^(\w+)\{(.*)\} (\S+)")
-_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_PREFIX: Final = "agent_manager_"
 _CALLER_LEFT: Final = 499
 _UNCLEAR: Final = frozenset({502, 504})
 """`outcome-unknown`, or the agent's own `upstream-failed` and `task-timeout`: the counter does not tell."""
@@ -90,33 +86,29 @@ def _not_comparable(why: str) -> CommandFailed:
 def counted(manager: Manager) -> Record:
     """Give what the manager counted so far; raises CommandFailed where it does not say."""
     version: dict[str, Any] = read(manager.get("/api/version"), dict)
-    page = manager.send("GET", "/metrics", params={"scope": "self"}).content.decode(errors="replace")
     agents: dict[str, Counts] = {}
-    for name, labels, value in _samples(page):
-        if labels.get("agent"):
-            _add(agents.setdefault(labels["agent"], Counts(agent=labels["agent"])), name, labels, value)
+    for sample in own_metrics(manager):
+        agent = sample.labels.get("agent")
+        if agent:
+            _add(agents.setdefault(agent, Counts(agent=agent)), sample)
     return Record(started_at=str(version.get("startedAt")), agents=sorted(agents.values(), key=lambda one: one.agent))
 
 
-def _add(counts: Counts, name: str, labels: Mapping[str, str], value: int) -> None:
+def _add(counts: Counts, sample: Sample) -> None:
+    name, labels = sample.name, sample.labels
     if name == "drains_total" and labels.get("outcome") in {"clean", "cut", "lost"}:
-        setattr(counts, labels["outcome"], value)
+        setattr(counts, labels["outcome"], int(sample.value))
     elif name == "drain_tasks_cut_total":
-        counts.tasks_cut = value
+        counts.tasks_cut = int(sample.value)
     elif name == "forward_requests_total":
-        code = int(labels["code"])
-        counts.calls += value
-        if code in _UNCLEAR:
-            counts.unclear += value
-        elif code < _FIRST_FAILURE:
-            counts.succeeded += value
-        elif code != _CALLER_LEFT:
-            counts.failed += value
+        _add_calls(counts, int(labels["code"]), int(sample.value))
 
 
-def _samples(page: str) -> Iterator[tuple[str, dict[str, str], int]]:
-    """Give the manager's own samples that have labels: name without prefix, labels, value."""
-    for line in page.splitlines():
-        found = _SAMPLE.match(line)
-        if found is not None and found[1].startswith(_PREFIX):
-            yield found[1].removeprefix(_PREFIX), dict(_LABEL.findall(found[2])), int(float(found[3]))
+def _add_calls(counts: Counts, code: int, number: int) -> None:
+    counts.calls += number
+    if code in _UNCLEAR:
+        counts.unclear += number
+    elif code < _FIRST_FAILURE:
+        counts.succeeded += number
+    elif code != _CALLER_LEFT:
+        counts.failed += number
