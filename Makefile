@@ -102,14 +102,17 @@ RESOLVE := pip compile --quiet --universal --generate-hashes --no-emit-index-url
   --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
   --custom-compile-command "make lock"
 
-# 26 MB that litestar declares and imports only to make examples for its own OpenAPI page, which neither service has.
-UNUSED := --no-emit-package faker --no-emit-package polyfactory
+# What litestar declares and these services do not import: 26 MB that make examples for its own OpenAPI page, and 14 MB of
+# its command line, which the adapter has no part of (agentctl, beside the manager, draws tables with rich).
+WITHOUT := $(addprefix --no-emit-package ,faker polyfactory)
+WITHOUT_adapter := $(WITHOUT) $(addprefix --no-emit-package ,rich rich-click pygments markdown-it-py mdurl)
+WITHOUT_manager := $(WITHOUT)
 
 lock: | $(UV) ## resolve the dependencies again, with hashes
 	@$(UV) $(RESOLVE) --group dev --extra otel $(MANIFESTS) -o requirements/dev.txt
 	@$(UV) $(RESOLVE) --no-deps -c requirements/dev.txt -o requirements/full.txt requirements/full.in
-	@for image in adapter manager; do $(UV) $(RESOLVE) $(UNUSED) --extra otel -c requirements/dev.txt -o requirements/$$image.txt \
-	  services/contract/pyproject.toml services/$$image/pyproject.toml; done
+	@$(foreach image,adapter manager,$(UV) $(RESOLVE) $(WITHOUT_$(image)) --extra otel -c requirements/dev.txt \
+	  -o requirements/$(image).txt services/contract/pyproject.toml services/$(image)/pyproject.toml &&) true
 	@echo checkov | $(UV) $(RESOLVE) -o requirements/checkov.txt -
 	@printf 'hatchling\nuv\n' | $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/build.txt -
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt

@@ -25,7 +25,7 @@ def run(engine: Any, image: str, *command: str) -> str:
     return printed.decode()
 
 
-@pytest.mark.parametrize(("image", "megabytes"), [("agent-adapter:dev", 70), ("agent-manager:dev", 160)])
+@pytest.mark.parametrize(("image", "megabytes"), [("agent-adapter:dev", 60), ("agent-manager:dev", 160)])
 def test_an_image_is_small_on_top_of_the_base(images: Any, image: str, megabytes: int) -> None:
     """What is pulled where the base is there already."""
     size = images.images.get(image).attrs["Size"] - images.images.get(BASE).attrs["Size"]
