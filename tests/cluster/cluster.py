@@ -8,6 +8,8 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -131,7 +133,10 @@ class Namespace:
 
     @contextlib.contextmanager
     def _serving(self, *arguments: str) -> Iterator[int]:
-        """Give the port of this machine at which kubectl serves, until the block ends."""
+        """Give the port of this machine at which kubectl serves, until the block ends.
+
+        It says a line for each connection, and would stand still with 64 KiB of them in a pipe that nobody reads.
+        """
         command = ["kubectl", "--namespace", self.name, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forward:
             try:
@@ -139,6 +144,7 @@ class Namespace:
                 said = forward.stdout.readline()
                 found = re.search(r"127\.0\.0\.1:(\d+)", said)
                 assert found, said + (forward.stdout.read() if forward.poll() is not None else "")
+                threading.Thread(target=deque, args=(forward.stdout, 0)).start()
                 yield int(found[1])
             finally:
                 forward.send_signal(signal.SIGTERM)

@@ -1,7 +1,6 @@
 """Agents under kubectl's hand, with calls through the manager all the while: nothing is lost."""
 
 import asyncio
-import os
 import re
 
 import pytest
@@ -13,10 +12,6 @@ from tests.system.manager_client import ManagerClient
 pytestmark = [pytest.mark.full, pytest.mark.cluster, pytest.mark.timeout(900)]
 
 RESTARTS = 20
-quiet = pytest.mark.skipif(
-    "CLUSTER_QUIET" not in os.environ,
-    reason="keeps 50 calls a second up through a port-forward: CLUSTER_QUIET=1 on a machine with nothing else to do",
-)
 
 
 async def test_the_examples_are_found_by_their_pods_and_can_be_called(
@@ -55,7 +50,6 @@ async def test_helm_test_passes(release: Namespace) -> None:
     assert "Succeeded" in said
 
 
-@quiet
 async def test_twenty_rollout_restarts_lose_nothing(client: ManagerClient, release: Namespace) -> None:
     """`kubectl rollout restart` knows nothing of the manager: the adapters drain on SIGTERM, the watch shows it."""
     before = {one["instanceId"] for one in await client.instances("executor")}
@@ -100,7 +94,6 @@ async def test_a_deleted_pod_finishes_its_task_and_is_not_called_meanwhile(
     await client.until_running("executor", 2)
 
 
-@quiet
 async def test_scaling_up_and_down_loses_nothing(client: ManagerClient, release: Namespace) -> None:
     """Newcomers are called as soon as they run; those that leave drain first."""
     name = deployment(release, "executor")

@@ -30,6 +30,9 @@ MAX_ANSWER_BYTES: Final = 128 << 20
 MAX_LINE_BYTES: Final = 8 << 20
 """Of one event of a watch: an object has at most 1.5 MiB in etcd, and JSON may double and quote it."""
 _MAX_ERROR_BYTES: Final = 64 << 10
+_FAREWELL_SECONDS: Final = 0.1
+"""For TLS's last words on connections that the client has let go of: it offers nothing to wait for, and a loop that
+ends before them leaves their sockets open (aiohttp's "Graceful Shutdown")."""
 _REFRESH_SECONDS: Final = 60.0
 """How often the credentials are looked at again."""
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -163,8 +166,9 @@ class ClusterApi:
             response.close()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; those that a request left when it was cancelled say farewell meanwhile."""
         await self._client.close()
+        await asyncio.sleep(_FAREWELL_SECONDS)
 
     async def _send(
         self,
