@@ -71,11 +71,15 @@ async def test_a_deleted_pod_finishes_its_task_and_is_not_called_meanwhile(
     client: ManagerClient, release: Namespace
 ) -> None:
     """From the deletion on it is `stopping` and not routed to; its task ends as if nothing had happened."""
-    task = asyncio.create_task(client.steps({"wait": 6}, {"calculate": "1 + 1"}))
 
     async def at_work() -> bool:
         return any(one["running"] for one in await client.instances("executor"))
 
+    async def idle() -> bool:
+        return not await at_work()
+
+    await client.until(idle, "what ran before is over")
+    task = asyncio.create_task(client.steps({"wait": 6}, {"calculate": "1 + 1"}))
     await client.until(at_work, "the task runs")
     (busy,) = [one for one in await client.instances("executor") if one["running"]]
     await in_thread(release.kubectl, "delete", "pod", busy["pod"]["name"], "--wait=false")
