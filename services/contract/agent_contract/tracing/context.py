@@ -12,6 +12,8 @@ TRACE_HEADERS: Final = frozenset((b"traceparent", b"tracestate", b"baggage"))
 
 _ODD: Final = "13579bdf"
 _VERSION_0: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+DECLINED: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][02468ace]")
+"""A `traceparent` whose sender does not record. The hot path: `parse` takes it, and all others, apart."""
 _LATER_VERSIONS: Final = re.compile(
     r"(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
 )

@@ -20,7 +20,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from agent_contract import __version__
 from agent_contract.tracing import ambient
-from agent_contract.tracing.context import Headers, TraceContext, find_traceparent, parse
+from agent_contract.tracing.context import DECLINED, Headers, TraceContext, find_traceparent, parse
 from agent_contract.tracing.delivery import Delivery, Overheard
 from agent_contract.tracing.loading import ENDPOINTS, EXPORTER, HEADERS, for_child
 from agent_contract.tracing.recorded import CurrentSpan, RecordedSpan, Unsampled, remote
@@ -56,6 +56,7 @@ class RecordingTracing(Tracing):
     ) -> None:
         self._provider = provider
         self._ids = ids
+        self._random = RandomIdGenerator()
         self._deliveries = deliveries
         self._news = news
         self._sampler = provider.sampler
@@ -68,19 +69,20 @@ class RecordingTracing(Tracing):
         found, others = find_traceparent(headers)
         if found is None:
             return self._root(name, headers, has_others=others)
-        traceparent = found.decode("latin-1")
-        parent = parse(traceparent)
+        if self._follows_parent and DECLINED.fullmatch(found):
+            return Unsampled(headers, found, False, others)
+        parent = parse(found.decode("latin-1"))
         if parent is None:
             return self._root(name, headers, has_others=True)
         if self._follows_parent and not parent.is_sampled:
-            return Unsampled(headers, traceparent, made=False, has_others=others)
+            return Unsampled(headers, found, False, others)
         given = TraceContext.of(headers)
         context = trace.set_span_in_context(remote(parent, given.tracestate), Context())
         if not self._follows_parent:
             decided = self._sampler.should_sample(context, int(parent.trace_id, 16), name, SpanKind.SERVER)
             if decided.decision is Decision.DROP:
-                refused = f"00-{parent.trace_id}-{parent.span_id}-00"
-                return Unsampled(headers, refused, made=True, has_others=True)
+                refused = f"00-{parent.trace_id}-{parent.span_id}-00".encode()
+                return Unsampled(headers, refused, True, True)
         return self._begin(name, context, given.baggage)
 
     def close(self, seconds: float) -> None:
@@ -101,10 +103,10 @@ class RecordingTracing(Tracing):
         self._news.set()
 
     def _root(self, name: str, headers: Headers, *, has_others: bool) -> Span:
-        number = self._ids.generate_trace_id()
+        number = self._random.generate_trace_id()
         if not self._samples_root(number):
-            made = f"00-{number:032x}-{self._ids.generate_span_id():016x}-00"
-            return Unsampled(headers, made, made=True, has_others=has_others)
+            made = b"00-%032x-%016x-00" % (number, self._random.generate_span_id())
+            return Unsampled(headers, made, True, has_others)
         self._ids.begin(number)
         try:
             return self._begin(name, Context(), TraceContext.of(headers).baggage if has_others else None)
