@@ -10,7 +10,7 @@ MEMBERS := services/contract services/adapter services/manager
 MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-full up images test check format lock schema dashboards chart bench clean
+.PHONY: help install install-full up images test check format lock schema dashboards chart bench clean security
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +63,7 @@ test: install $(if $(filter full,$(TEST_PROFILE)),install-full) ## run the tests
 
 COMPOSE := docker-compose.yml deploy/compose/closed.yaml
 
-check: install ## lint, types, formatting, images, compose and the chart's values
+check: install ## lint, types, formatting, images, compose, the chart's values, and the rules of SECURITY.md
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -72,6 +72,10 @@ check: install ## lint, types, formatting, images, compose and the chart's value
 	@$(BIN)/yamllint --strict -c deploy/helm/yamllint.yaml $(CHART)/values.yaml $(CHART)/Chart.yaml $(CHART)/ci deploy/helm/yamllint.yaml
 	@if docker compose version >/dev/null 2>&1; then docker compose $(COMPOSE:%=-f %) --profile '*' config --quiet; \
 	else echo "==> docker compose config: no docker here, so this is not checked"; fi
+	@$(MAKE) --no-print-directory security
+
+security: install ## run the tests of the rules in SECURITY.md, those that need nothing but Python
+	@TEST_PROFILE=fast $(BIN)/pytest -q $$(grep -oE 'tests/[a-z_/]+\.py::test_[a-z0-9_]+' SECURITY.md | sort -u)
 
 format: install ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .
