@@ -43,7 +43,7 @@ async def test_an_action_is_told_on_the_workload(leader: ManagerRig, cluster: Cl
             "uid": uid,
         },
     }
-    assert ordered["note"] == "pause of 1 instances ordered"
+    assert ordered["note"] == "pause of 1 instance ordered"
     assert (ordered["metadata"]["namespace"], ordered["metadata"]["name"][:5]) == ("here", "echo.")
     assert ordered["metadata"]["name"] != done["metadata"]["name"]
     assert len(done["eventTime"]) == len("2026-01-01T00:00:00.000000Z")

@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from agent_contract.counting import counted
 from agent_contract.wire import DrainReport
 from msgspec import Struct
 
@@ -55,5 +56,5 @@ def drain_message(departure: Departure) -> str:
     report = departure.drain
     if report is None:
         return "it was stopping, and its last word did not come"
-    tasks = f"{report.finished_tasks} tasks finished, {report.cut_tasks} were cut"
+    tasks = f"{counted(report.finished_tasks, 'task')} finished, {report.cut_tasks} were cut"
     return f"drained ({report.reason}) in {report.duration_seconds:.1f} s: {tasks}"

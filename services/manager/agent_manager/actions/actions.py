@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from weakref import WeakValueDictionary
 
+from agent_contract.counting import counted
 from agent_contract.identity import new_id
 from agent_contract.problems import Problem
 from agent_contract.wire import AgentActionRequest
@@ -142,7 +143,7 @@ class Actions:
             timeout_seconds=_given(request.timeout_seconds),
         )
         self._actions[action.action_id] = action
-        count = f" of {len(action.steps)} instances" if action.verb != "start" else ""
+        count = f" of {counted(len(action.steps), 'instance')}" if action.verb != "start" else ""
         self._tell_journal(action, "ordered", f"{_title(action)}{count} ordered")
         return action
 
