@@ -98,9 +98,10 @@ chart: install ## write the chart's schema, README, dashboards and alerts from w
 	@cp $(DASHBOARDS) $(CHART)/files/dashboards/
 	@$(if $(ALERTS),cp $(ALERTS) $(CHART)/files/alerts/)
 
-bench: install ## measure the hot paths beside something real, and what metrics cost
+bench: install ## measure the hot paths beside something real, and what telemetry costs
 	@$(BIN)/python benchmarks/hot_paths.py
 	@$(BIN)/python -m benchmarks.metrics
+	@$(BIN)/python -m benchmarks.tracing
 
 RESOLVE := pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
   --no-emit-package agent-contract --no-emit-package agent-adapter --no-emit-package agent-manager \
