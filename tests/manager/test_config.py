@@ -187,3 +187,9 @@ def test_beyond_loopback_both_credentials_are_needed(host: str) -> None:
             check_exposure(settings, closes_adapter_routes=adapter, closes_client_routes=client)
         assert caught.value.path == "--host"
         assert "--insecure" in caught.value.reason
+
+
+@pytest.mark.parametrize(("said", "commit"), [("0bad1dea", "0bad1dea"), ("unknown", None), ("", None)])
+def test_the_commit_is_what_the_image_says(said: str, commit: str | None) -> None:
+    """An image that was built outside a repository knows none."""
+    assert load(LINE, {"MANAGER_COMMIT": said}).commit == commit

@@ -204,6 +204,7 @@ class Parts:
             clock=clock,
             started_at=started_at,
             tracing=tracing,
+            commit=settings.commit,
         )
 
     @asynccontextmanager

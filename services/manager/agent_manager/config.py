@@ -28,6 +28,10 @@ class CommandLine(Struct, frozen=True):
     insecure: bool = False
 
 
+_UNKNOWN: Final = "unknown"
+"""What an image says that was built outside a repository."""
+
+
 class ManagerSettings(Struct, frozen=True, kw_only=True):
     """What the manager runs with; durations are seconds."""
 
@@ -53,6 +57,8 @@ class ManagerSettings(Struct, frozen=True, kw_only=True):
     pod_namespace: str | None = None
     pod_ip: str | None = None
     """What its own pod is called and where it is, as the chart tells it; None outside a cluster."""
+    commit: str | None = None
+    """What its image was built from; None where nobody said."""
     log_level: str
     log_file: Path
 
@@ -84,9 +90,15 @@ def load(line: CommandLine, process: Mapping[str, str]) -> ManagerSettings:
         pod_name=process.get("POD_NAME") or process.get("HOSTNAME") or None,
         pod_namespace=process.get("POD_NAMESPACE") or None,
         pod_ip=process.get("POD_IP") or None,
+        commit=_commit(process),
         log_level=runtime.log_level,
         log_file=Path(runtime.log_directory).absolute() / LOG_NAME,
     )
+
+
+def _commit(process: Mapping[str, str]) -> str | None:
+    said = process.get("MANAGER_COMMIT")
+    return None if said == _UNKNOWN else said or None
 
 
 def check_exposure(settings: ManagerSettings, *, closes_adapter_routes: bool, closes_client_routes: bool) -> None:

@@ -80,6 +80,7 @@ class Manager:
     clock: Callable[[], float]
     started_at: datetime
     tracing: Tracing = OFF
+    commit: str | None = None
 
     def max_body_bytes(self, agent_id: str) -> int:
         """Give how much of a call's body is read; the adapter decides by its own limit what it takes."""
@@ -89,7 +90,7 @@ class Manager:
 
     def version(self) -> Version:
         """Give which manager this is."""
-        return Version(__version__, None, self.started_at)
+        return Version(__version__, self.commit, self.started_at)
 
     def targets(self) -> list[Target]:
         """Give every instance as a scrape target."""
