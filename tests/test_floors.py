@@ -71,6 +71,7 @@ FLOORS = {
             "access",
             "sessions",
             "attempts",
+            "audit",
             "token_reviews",
         }
         | {"login_attempts", "samples", "scrapes", "configured", "console", "holder"},

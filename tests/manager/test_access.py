@@ -288,5 +288,7 @@ def test_the_adapters_routes_close_with_an_agent_s_own_token_alone(tmp_path: Pat
     credentials = Credentials({"MANAGER_AGENT_TOKENS_FILE": str(tmp_path / "agents")}, Clock())
     access = Access(credentials, Sessions(credentials, lambda: datetime.now(UTC)), lambda _: None)
     assert credentials.closes_adapter_routes
-    assert access.check(Who.ADAPTER, {b"x-manager-token": b"secret"}) == Caller(agent_id="echo", token=b"secret")
+    assert access.check(Who.ADAPTER, {b"x-manager-token": b"secret"}) == Caller(
+        agent_id="echo", token=b"secret", known_by="token"
+    )
     assert access.check(Who.VIEWER, {}) == Caller()

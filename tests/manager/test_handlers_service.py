@@ -32,6 +32,7 @@ FAMILIES = {
     "instances_purged_total": "counter",
     "actions_total": "counter",
     "auth_failures_total": "counter",
+    "audit_total": "counter",
     "watch_restarts_total": "counter",
     "metrics_refused_total": "counter",
     "forward_duration_seconds": "histogram",

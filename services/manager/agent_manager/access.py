@@ -25,6 +25,9 @@ Headers = Mapping[bytes, bytes]
 """A request's headers by their names in lower case."""
 FailureReason = Literal["missing", "unknown", "role", "other-agent", "other-site"]
 
+KnownBy = Literal["none", "key", "session", "oidc", "token"]
+"""How somebody is known: `token` is an adapter's."""
+
 _RANK: Final = {"viewer": 0, "operator": 1, "admin": 2}
 _LONGEST_CALLER: Final = 200
 _CALLER_PARTS: Final = 3
@@ -55,6 +58,7 @@ class Caller(msgspec.Struct, frozen=True):
     """What it may do on the routes of people; everything where nobody is asked who they are."""
     token: bytes | None = None
     """That own token: what this manager signs with when it speaks to the agent."""
+    known_by: KnownBy = "none"
 
     def __repr__(self) -> str:
         """Give a text without the token: it may end in a log."""
@@ -62,6 +66,15 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 NOBODY: Final = Caller()
+_ADAPTER: Final = Caller(known_by="token")
+
+
+class Refused(Problem):
+    """403 `forbidden` for somebody who is known, so that an audit can name them."""
+
+    def __init__(self, detail: str, caller: Caller) -> None:
+        super().__init__("forbidden", detail)
+        self.caller = caller
 
 
 class Access:
@@ -133,10 +146,10 @@ class Access:
         token = headers.get(b"x-manager-token")
         if token is not None:
             if credentials.is_manager_token(token):
-                return Caller(_said_caller(headers, None))
+                return Caller(_said_caller(headers, None), known_by="token")
             own = self._own_agent(token)
             if own is not None:
-                return Caller(_said_caller(headers, own), own)
+                return Caller(_said_caller(headers, own), own, known_by="token")
         return self._client(Who.OPERATOR, headers)
 
     def _adapter(self, headers: Headers) -> Caller:
@@ -148,11 +161,11 @@ class Access:
         if token is None:
             raise self._unauthenticated("missing", "this route needs X-Manager-Token", "X-Manager-Token")
         if credentials.is_manager_token(token):
-            return NOBODY
+            return _ADAPTER
         own = self._own_agent(token)
         if own is None:
             raise self._unauthenticated("unknown", "this X-Manager-Token is not known", "X-Manager-Token")
-        return Caller(agent_id=own, token=token)
+        return Caller(agent_id=own, token=token, known_by="token")
 
     def _own_agent(self, token: bytes) -> str | None:
         """Give the agent whose own token this is: the file's word, else the cluster's."""
@@ -174,8 +187,8 @@ class Access:
             person = None if self._oidc is None else self._oidc.read(given)
             if person is None:
                 raise self._unauthenticated("unknown", "this API key or token is not known", "Bearer")
-            return self._with_role(who, person.name, person.role)
-        return self._with_role(who, key.name, key.role)
+            return self._with_role(who, person.name, person.role, "oidc")
+        return self._with_role(who, key.name, key.role, "key" if given else "session")
 
     def _signed_in(self, headers: Headers, *, changes: bool) -> ApiKey:
         session = self.session(headers)
@@ -188,10 +201,12 @@ class Access:
                 raise self._forbidden("other-site", "with a cookie this needs the header X-Requested-With too")
         return session.key
 
-    def _with_role(self, who: Who, name: str, role: Role | None) -> Caller:
+    def _with_role(self, who: Who, name: str, role: Role | None, known_by: KnownBy) -> Caller:
         if role is None or _RANK[role] < _RANK[who.value]:
-            raise self._forbidden("role", f"{name} is {role or 'of no role here'}, and this needs {who.value}")
-        return Caller(name, role=role)
+            self._on_failure("role")
+            detail = f"{name} is {role or 'of no role here'}, and this needs {who.value}"
+            raise Refused(detail, Caller(name, role=role or "viewer", known_by=known_by))
+        return Caller(name, role=role, known_by=known_by)
 
     def _unauthenticated(self, reason: FailureReason, detail: str, scheme: str) -> Problem:
         self._on_failure(reason)

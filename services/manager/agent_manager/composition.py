@@ -17,6 +17,7 @@ from agent_manager.actions import Actions
 from agent_manager.actions.orders import Orders
 from agent_manager.agent_client import AgentClient
 from agent_manager.agent_tokens import AgentProofs
+from agent_manager.audit import Audit
 from agent_manager.background import Background
 from agent_manager.cluster.pod_logs import PodLogs
 from agent_manager.cluster.token_reviews import TokenReviews
@@ -155,7 +156,7 @@ class Parts:
         self._issuer_client = AgentClient(clock=clock, max_body_bytes=ANSWER_BYTES)
         self._oidc = _oidc(credentials, self._issuer_client, clock)
         reviewed = _reviewed(credentials, member, registry, clock)
-        leadership = self._acting.leadership
+        leadership, audit = self._acting.leadership, Audit(journal, metrics.audited, clock)
         actions = Actions(
             registry,
             journal,
@@ -164,7 +165,7 @@ class Parts:
             clock=clock,
             wall=_wall,
             spawn=self._spawn,
-            on_end=metrics.acted,
+            on_end=(metrics.acted, audit.ended),
         )
         self._samples = Samples(registry, metrics.tally, BUCKETS, self.background, clock=clock)
         listing, sessions, started_at = Listing(registry), Sessions(credentials, _wall), _wall()
@@ -199,6 +200,7 @@ class Parts:
             login_attempts=LoginAttempts(clock),
             feed=Feed(listing, journal, self._samples, started_at, _wall),
             metrics=metrics,
+            audit=audit,
             scrapes=self._scrapes,
             readiness=Readiness(registry, [discovery.name], watches, clock=clock, began_at=started_at),
             clock=clock,

@@ -24,7 +24,7 @@ class LoginAttempts:
 
     def check(self, host: str) -> None:
         """Let an address try; raises Problem 429 `too-many-attempts` after ten failures within a minute."""
-        failures, now = self._failures.get(_network(host), deque()), self._clock()
+        failures, now = self._failures.get(network_of(host), deque()), self._clock()
         while failures and failures[0] <= now - WINDOW_SECONDS:
             failures.popleft()
         if len(failures) >= MOST_FAILURES:
@@ -34,7 +34,7 @@ class LoginAttempts:
 
     def failed(self, host: str) -> None:
         """Count a failure."""
-        network = _network(host)
+        network = network_of(host)
         failures = self._failures.pop(network, deque(maxlen=MOST_FAILURES))
         failures.append(self._clock())
         self._failures[network] = failures
@@ -42,7 +42,7 @@ class LoginAttempts:
             del self._failures[next(iter(self._failures))]
 
 
-def _network(host: str) -> str:
+def network_of(host: str) -> str:
     """Give what failures are counted by: the address, or the /64 that an IPv6 one lies in."""
     try:
         address = ipaddress.ip_address(host)

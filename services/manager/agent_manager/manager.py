@@ -13,6 +13,7 @@ from msgspec import Struct
 from agent_manager.access import Access
 from agent_manager.actions import Actions
 from agent_manager.agent_tokens import AgentProofs
+from agent_manager.audit import Audit
 from agent_manager.console.feed import Feed
 from agent_manager.credentials import Credentials
 from agent_manager.dispatch import Dispatcher
@@ -75,6 +76,7 @@ class Manager:
     login_attempts: LoginAttempts
     feed: Feed
     metrics: Metrics
+    audit: Audit
     scrapes: Scrapes
     readiness: Readiness
     clock: Callable[[], float]

@@ -1,7 +1,7 @@
 """The actions of this manager: ordered, followed to their end, kept for an hour."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from typing import Any, Final, Literal
 from weakref import WeakValueDictionary
@@ -49,7 +49,7 @@ class Actions:
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         spawn: Callable[[Coroutine[Any, Any, None]], Any],
-        on_end: Callable[[str, Outcome], None],
+        on_end: Iterable[Callable[[Action], None]],
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -58,7 +58,7 @@ class Actions:
         self._clock = clock
         self._wall = wall
         self._spawn = spawn
-        self._on_end = on_end
+        self._on_end = tuple(on_end)
         self._actions: dict[str, Action] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         leadership.lost.append(self._lease_lost)
@@ -217,7 +217,8 @@ class Actions:
         action.ended_at, action.forget_at = self._wall(), self._clock() + KEPT_SECONDS
         failures = [f"; {step.instance_id}: {step.error['detail']}" for step in action.steps if step.error]
         self._tell_journal(action, action.state, f"{_title(action)} {action.state}{''.join(failures)}")
-        self._on_end(action.verb, "failed" if action.state == "failed" else "succeeded")
+        for told in self._on_end:
+            told(action)
 
     def _tell_journal(self, action: Action, code: str, message: str) -> None:
         level: Literal["info", "warning"] = "warning" if code == "failed" else "info"

@@ -3,6 +3,7 @@
 import msgspec
 from agent_contract.wire import HandOver, Heartbeat, Registration, Unregistration
 
+from agent_manager.handlers.auditing import FACTS
 from agent_manager.handlers.raw import Raw
 from agent_manager.handlers.requests import AnyRequest, caller_of, manager_of, read_json, read_raw_json
 
@@ -19,6 +20,7 @@ _UNREGISTRATION = msgspec.json.Decoder(Unregistration)
 
 async def register(request: Raw) -> None:
     message = await read_raw_json(request.headers, request.receive, _REGISTRATION, MESSAGE_BYTES)
+    request.scope[FACTS] = {"agent": message.id, "instance_id": message.instance_id}
     request.manager.access.check_own(request.caller, message.id)
     client = request.scope["client"]
     orders = await request.manager.registrations.register(message, client[0] if client else None, request.caller.token)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from agent_manager.actions import ANYWHERE, ActionView, Ordered, merged
 from agent_manager.drains import SteeredDrain
+from agent_manager.handlers.auditing import tell
 from agent_manager.handlers.passing_on import listed_elsewhere, ordered_elsewhere, read_order, seen_elsewhere
 from agent_manager.handlers.queries import text
 from agent_manager.handlers.requests import AnyRequest, caller_of, manager_of
@@ -32,12 +33,14 @@ class SteeredDrains(Struct, frozen=True):
 
 async def order_action(request: AnyRequest, agent_id: FromPath[str]) -> Response[Ordered] | Response[bytes]:
     (order, body), by = await read_order(request, _ACTION), caller_of(request).name
+    tell(request, deed=order.action, **({"instance_id": order.instance_id} if order.instance_id else {}))
     elsewhere = await ordered_elsewhere(request, body, anywhere=order.action in ANYWHERE)
     if elsewhere is not None:
         return elsewhere
     with traced(request, "/api/agent-services/{id}/action", 202) as span:
         span.set({ACTION: order.action})
         ordered = await manager_of(request).actions.order(agent_id, order, by)
+    tell(request, action_id=ordered.action_id)
     location = f"/api/agent-services/{agent_id}/actions/{ordered.action_id}"
     return Response(ordered, status_code=202, headers={"Location": location})
 

@@ -6,7 +6,9 @@ from agent_contract.asgi import Disconnected, Receive, Scope, Send, send_answer,
 from agent_contract.problems import Problem
 from msgspec import Struct
 
-from agent_manager.access import Caller, Headers, Who
+from agent_manager.access import NOBODY, Caller, Headers, Who
+from agent_manager.audit import Deed
+from agent_manager.handlers.auditing import note_refusal
 from agent_manager.handlers.requests import manager_behind
 from agent_manager.manager import Manager
 
@@ -29,17 +31,20 @@ class Raw(Struct, frozen=True):
 RawHandler = Callable[[Raw], Awaitable[None]]
 
 
-def checked(method: str, who: Who, handler: RawHandler) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def checked(
+    method: str, who: Who, deed: Deed, handler: RawHandler
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Give the ASGI application of a handler: method and credentials are checked, problems become answers."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        manager, headers = manager_behind(scope), dict(scope["headers"])
+        manager, headers, caller = manager_behind(scope), dict(scope["headers"]), NOBODY
         try:
             _check_method(scope, method)
             await manager.access.prepare(who, headers)
             caller = manager.access.check(who, headers)
             await handler(Raw(manager, scope, receive, send, headers, caller))
         except Problem as problem:
+            note_refusal(scope, deed, problem, caller)
             await send_problem(send, problem)
         except Disconnected:
             return

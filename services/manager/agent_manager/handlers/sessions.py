@@ -10,8 +10,9 @@ from agent_contract.wire import Strict
 from litestar import Response
 from msgspec import Struct
 
-from agent_manager.access import COOKIES
+from agent_manager.access import COOKIES, Caller
 from agent_manager.credentials import Role
+from agent_manager.handlers.auditing import tell
 from agent_manager.handlers.requests import AnyRequest, caller_of, manager_of, read_json
 from agent_manager.sessions import LASTS_SECONDS, Session
 
@@ -45,6 +46,7 @@ async def sign_in(request: AnyRequest) -> Response[None]:
         manager.login_attempts.failed(host)
         manager.metrics.refused_credentials("unknown")
         raise
+    tell(request, caller=Caller(session.key.name, role=session.key.role, known_by="key"))
     return Response(None, status_code=204, headers=_cookie(request, session.token, LASTS_SECONDS))
 
 
@@ -58,7 +60,13 @@ async def get_session(request: AnyRequest) -> Response[SignedIn]:
 
 
 async def sign_out(request: AnyRequest) -> Response[None]:
-    manager_of(request).access.check_origin(dict(request.scope["headers"]))
+    access, headers = manager_of(request).access, dict(request.scope["headers"])
+    session = access.session(headers)
+    if session is None:
+        tell(request, unsaid=True)  # nobody left
+    else:
+        tell(request, caller=Caller(session.key.name, role=session.key.role, known_by="session"))
+    access.check_origin(headers)
     return Response(None, status_code=204, headers=_cookie(request, "", 0))
 
 

@@ -10,6 +10,8 @@ from msgspec import UnsetType
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 
 from agent_manager.access import FailureReason
+from agent_manager.actions import Action
+from agent_manager.audit import DEEDS, OUTCOMES, Deed, Outcome
 from agent_manager.cluster.watch_health import WatchHealth
 from agent_manager.departures import Departure, Reason
 from agent_manager.metrics.carried import REFUSALS, Carried, Refusal
@@ -55,6 +57,7 @@ class Metrics:
         self._purged = self._counter("instances_purged", "Instances dropped without a last word, by why.", "reason")
         self._actions = self._counter("actions", "Actions that ended.", "action", "outcome")
         self._auth_failures = self._counter("auth_failures", "Requests refused for their credentials.", "reason")
+        self._audited = self._counter("audit", "What was asked for, and what came of it.", "action", "outcome")
         self._refused = self._counter("metrics_refused", "What instances' pages had and this one has not.", "reason")
         self.carried = Carried(self._count_refused)
         """What instances' own pages say."""
@@ -78,9 +81,13 @@ class Metrics:
         if not self._held[agent_id]:
             del self._held[agent_id]
 
-    def acted(self, action: str, outcome: ActionOutcome) -> None:
+    def acted(self, action: Action) -> None:
         """Count an action that ended."""
-        self._actions.labels(action, outcome).inc()
+        self._actions.labels(action.verb, "failed" if action.state == "failed" else "succeeded").inc()
+
+    def audited(self, deed: Deed, outcome: Outcome) -> None:
+        """Count what the audit noted."""
+        self._audited.labels(deed, outcome).inc()
 
     def refused_credentials(self, reason: FailureReason) -> None:
         """Count a request that may not do what it asks for."""
@@ -161,6 +168,9 @@ class Metrics:
             self._purged.labels(purge)
         for failure in get_args(FailureReason):
             self._auth_failures.labels(failure)
+        for deed in DEEDS:
+            for came in OUTCOMES:
+                self._audited.labels(deed, came)
         for reason in REFUSALS:
             self._refused.labels(reason)
         for action in ACTIONS:
