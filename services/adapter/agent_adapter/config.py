@@ -11,6 +11,7 @@ from agent_contract.config import Agent, ConfigurationFile, Runtime
 from agent_contract.environment import agent_environment, read_environment_file, without_secrets
 from agent_contract.identity import is_agent_id
 from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged, to_builtins
+from agent_contract.shown import shown_url
 from agent_contract.tokens import read_tokens
 from agent_contract.variables import read_variable, runtime_over
 from msgspec import UNSET, UnsetType
@@ -222,7 +223,7 @@ def _check_url(path: str, url: str | None) -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise ConfigurationError(path, f"{url!r} is not the URL of an HTTP service")
+        raise ConfigurationError(path, f"{shown_url(url)!r} is not the URL of an HTTP service")
 
 
 def _check_schema(path: str, schema: dict[str, Any]) -> None:

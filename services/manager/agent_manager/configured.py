@@ -9,6 +9,7 @@ from agent_contract.config import (
     DEFAULT_QUIET_SECONDS,
     Agent,
 )
+from agent_contract.shown import shown_url
 from msgspec import UNSET, Struct, UnsetType
 
 from agent_manager.records import AgentRecord
@@ -62,8 +63,7 @@ def _runs(agent: Agent) -> str | None:
     if not isinstance(agent.command, UnsetType):
         return agent.command[0]  # its arguments may hold secrets
     if not isinstance(agent.upstream, UnsetType):
-        scheme, _, rest = agent.upstream.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        return shown_url(agent.upstream)
     return None
 
 

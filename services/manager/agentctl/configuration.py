@@ -11,6 +11,7 @@ import msgspec
 from agent_contract.config import Agent, ConfigurationFile, Runtime
 from agent_contract.environment import expand, read_environment_file
 from agent_contract.loading import DEFAULT_PATH, ConfigurationError, load_file, merged, to_builtins
+from agent_contract.shown import shown_url
 from msgspec import UNSET
 
 from agentctl.failures import CommandFailed, Exit
@@ -55,6 +56,8 @@ def _masked(agent: Agent) -> dict[str, Any]:
     if "environment" in plain:
         shown = {name: value if _is_public(value) else _MASK for name, value in plain["environment"].items()}
         plain["environment"] = shown
+    if "upstream" in plain:
+        plain["upstream"] = shown_url(plain["upstream"])
     return plain
 
 
@@ -67,6 +70,8 @@ def _runtime(runtime: Runtime) -> dict[str, Any]:
     named = zip(runtime.__struct_encode_fields__, runtime.__struct_fields__, strict=True)
     values = {name: getattr(runtime, field) for name, field in named}
     plain: dict[str, Any] = msgspec.to_builtins({name: value for name, value in values.items() if value is not UNSET})
+    if "managerUrl" in plain:
+        plain["managerUrl"] = shown_url(plain["managerUrl"])
     plain["discovery"] = {"mode": runtime.discovery.mode, **plain["discovery"]}
     return plain
 

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from agent_contract.shown import shown_url
+
 
 class Route(Protocol):
     """One way to one manager. Several threads may ask it."""
@@ -33,11 +35,12 @@ class Direct:
     advice = "is it running (agentctl up)? --manager or AGENT_MANAGER_URL says where it is"
 
     def __init__(self, url: str) -> None:
-        self.name = url.rstrip("/")
+        self._url = url.rstrip("/")
+        self.name = shown_url(self._url)
 
     def open(self) -> str:
         """Give it."""
-        return self.name
+        return self._url
 
     def answered(self) -> None:
         """Do nothing: there is nothing to keep open."""

@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.re import parse_env_headers
 
 from agent_contract import __version__
+from agent_contract.shown import shown_url
 from agent_contract.tracing import ambient
 from agent_contract.tracing.context import DECLINED, Headers, TraceContext, find_traceparent, parse
 from agent_contract.tracing.delivery import Delivery, Overheard
@@ -30,7 +31,11 @@ _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_P
 _NOISY: Final = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")
 _CALLERS: Final = ("opentelemetry.baggage.propagation", "opentelemetry.trace.span")
 """They warn of each header of a caller that breaks a rule, and quote it."""
+_OF_HEADERS: Final = "opentelemetry.util.re"
+"""It quotes a header of ours that it cannot read, and that is a secret."""
 _VERSION: Final = "service.version"
+
+log = logging.getLogger(__name__)
 
 
 class ChosenIds(RandomIdGenerator):
@@ -131,6 +136,7 @@ def record(service: str, instance_id: str, variables: Mapping[str, str], version
     )
     news = threading.Event()
     deliveries = []
+    logging.getLogger(_OF_HEADERS).setLevel(logging.ERROR)
     for name in _exporters(variables):
         delivery = Delivery(_exporter(name, variables), _destination(name, variables), on_failure=news.set)
         deliveries.append(delivery)
@@ -175,8 +181,12 @@ def _exporters(variables: Mapping[str, str]) -> list[str]:
 
 def _exporter(name: str, variables: Mapping[str, str]) -> SpanExporter:
     if name == "otlp_proto_http":
-        given = next((variables[one] for one in HEADERS if variables.get(one)), "")
-        return OTLPSpanExporter(headers=parse_env_headers(given, liberal=True))
+        variable = next((one for one in HEADERS if variables.get(one)), HEADERS[0])
+        given = variables.get(variable, "")
+        headers = parse_env_headers(given, liberal=True)
+        if len(headers) < len([part for part in given.split(",") if part.strip()]):
+            log.warning("headers for the collector not understood: write name=value, URL encoded, in %s", variable)
+        return OTLPSpanExporter(headers=headers)
     found = entry_points(group="opentelemetry_traces_exporter", name=name)
     if not found:
         raise LookupError(f"exporter {name!r} is not installed; http/protobuf, at port 4318, is")
@@ -185,7 +195,7 @@ def _exporter(name: str, variables: Mapping[str, str]) -> SpanExporter:
 
 
 def _destination(name: str, variables: Mapping[str, str]) -> str:
-    return next((variables[one] for one in ENDPOINTS if variables.get(one)), name)
+    return shown_url(next((variables[one] for one in ENDPOINTS if variables.get(one)), name))
 
 
 def _overhear(delivery: Delivery) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from agent_contract.loading import ConfigurationError
 from agent_contract.loopback import is_loopback
+from agent_contract.shown import shown_url
 from msgspec import Struct
 
 from agent_manager.agent_client import Origin
@@ -60,7 +61,7 @@ def locate(url: str) -> tuple[Origin, str]:
     parts = urlsplit(url)
     host, tls = parts.hostname, parts.scheme == "https"
     if not host or not url.isascii() or parts.username is not None or parts.fragment:
-        raise ValueError(f"cannot use {url!r}: not the URL of an issuer")
+        raise ValueError(f"cannot use {shown_url(url)!r}: not the URL of an issuer")
     if not tls and not (parts.scheme == "http" and is_loopback(host)):
         raise ValueError(f"cannot use {url!r}: https is needed, for whoever stands between could give keys of his own")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
