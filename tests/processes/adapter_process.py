@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import httpx
 
+from tests.security.secrets.canaries import UNUSED
+
 PATIENCE_SECONDS: Final = 20
 """How long a test waits for what must come: two cores are shared by many."""
 CODE: Final = Path(__file__).parent / "code"
@@ -147,7 +149,13 @@ async def start(
         "agent_adapter",
         *arguments,
         cwd=directory,
-        env={**inherited, "LOG_DIRECTORY": str(directory), "NOTES": str(directory / "notes"), **(environment or {})},
+        env={
+            **inherited,
+            **UNUSED,
+            "LOG_DIRECTORY": str(directory),
+            "NOTES": str(directory / "notes"),
+            **(environment or {}),
+        },
         stdin=asyncio.subprocess.DEVNULL,
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,

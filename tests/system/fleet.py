@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import httpx
 
+from tests.security.secrets.canaries import UNUSED
+
 AGENTS = '''
 """Agents for the stories: they sleep, count, stream and fail as they are told."""
 import asyncio
@@ -177,7 +179,7 @@ class Fleet:
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=self.directory,
-            env={**os.environ, **self.settings, **settings},
+            env={**os.environ, **UNUSED, **self.settings, **settings},
             stdout=log,
             stderr=log,
         )

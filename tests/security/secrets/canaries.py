@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 MARK = "canary-4c1f"
 
@@ -11,6 +12,13 @@ MARK = "canary-4c1f"
 def canary(name: str) -> str:
     """Give a secret whose name is told when it is found."""
     return f"{MARK}-{name}-0123456789abcdef"
+
+
+UNUSED: Final = {
+    "AGENT_MANAGER_API_KEY": canary("unused-key"),
+    "OTEL_EXPORTER_OTLP_HEADERS": f"x-key={canary('unused-header')}",
+}
+"""Secrets that every process gets which the fixtures start: they open nothing, and are to be seen nowhere."""
 
 
 def leaks(text: str, *others: str) -> set[str]:
