@@ -54,8 +54,8 @@ class Caller(msgspec.Struct, frozen=True):
     name: str | None = None
     agent_id: str | None = None
     """The agent whose own token was given: it may speak for this agent only."""
-    role: Role = "admin"
-    """What it may do on the routes of people; everything where nobody is asked who they are."""
+    role: Role | None = "admin"
+    """What it may do on the routes of people: everything where nobody is asked, None for a person of no role here."""
     token: bytes | None = None
     """That own token: what this manager signs with when it speaks to the agent."""
     known_by: KnownBy = "none"
@@ -205,7 +205,7 @@ class Access:
         if role is None or _RANK[role] < _RANK[who.value]:
             self._on_failure("role")
             detail = f"{name} is {role or 'of no role here'}, and this needs {who.value}"
-            raise Refused(detail, Caller(name, role=role or "viewer", known_by=known_by))
+            raise Refused(detail, Caller(name, role=role, known_by=known_by))
         return Caller(name, role=role, known_by=known_by)
 
     def _unauthenticated(self, reason: FailureReason, detail: str, scheme: str) -> Problem:

@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
+from agent_contract.identity import new_id
+from agent_contract.wire import Drain
 from agent_manager.access import Who
 from agent_manager.app import TABLE
 from agent_manager.audit import ORDERS
@@ -104,3 +106,32 @@ async def test_calls_of_agents_are_counted_and_not_audited(desk: Audited) -> Non
     looked: httpx.Response = await desk.client.get(ALL, headers=VIEWER)
     assert looked.status_code == 200
     assert desk.audits() == []
+
+
+async def test_a_steered_drain_is_noted_with_who_steered_it(desk: Audited) -> None:
+    """Given more time, hurried, and called off."""
+    desk.adapter.state = "stopping"
+    desk.adapter.drain = Drain(reason="stop", safe_to_delete=False, blockers=[])
+    where = f"{ALL}/echo/drain?instanceId={desk.adapter.instance_id}"
+    for seconds in (300, 1):
+        answer = await desk.client.patch(where, json={"timeoutSeconds": seconds}, headers=OPERATOR)
+        assert answer.status_code == 200
+    assert (await desk.client.delete(where, headers=ADMIN)).status_code == 200
+    noted = [(one["action"], one["by"], one["outcome"], one["instance_id"]) for one in desk.audits()]
+    assert noted == [
+        ("move-drain", "ola", "done", desk.adapter.instance_id),
+        ("move-drain", "ola", "done", desk.adapter.instance_id),
+        ("call-drain-off", "ada", "done", desk.adapter.instance_id),
+    ]
+    said = [(event["code"], event.get("by")) for event in await desk.events()]
+    assert (said.count(("drain-moved", "ola")), said.count(("drain-called-off", "ada"))) == (2, 1)
+
+
+async def test_a_cancelled_task_is_noted_with_its_id(desk: Audited) -> None:
+    """As line and as event."""
+    task_id = new_id()
+    desk.adapter.tasks[task_id] = {"taskId": task_id, "state": "running"}
+    answer = await desk.client.delete(f"{ALL}/echo/tasks/{task_id}", headers=OPERATOR)
+    (line,) = desk.audits(action="cancel-task")
+    assert (answer.status_code, line["outcome"], line["task_id"], line["by"]) == (202, "done", task_id, "ola")
+    assert ("task-cancel-ordered", "ola") in [(event["code"], event.get("by")) for event in await desk.events()]

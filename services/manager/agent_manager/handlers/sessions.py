@@ -56,7 +56,8 @@ async def get_session(request: AnyRequest) -> Response[SignedIn]:
     session = session if session is not None and session.key.name == caller.name else None
     renewed = None if session is None else manager.sessions.renewed(session)
     headers = {} if renewed is None else _cookie(request, renewed.token, LASTS_SECONDS)
-    return Response(SignedIn(caller.name, caller.role, _end(renewed or session)), headers=_private(headers))
+    role = caller.role or "viewer"  # somebody of no role does not come this far
+    return Response(SignedIn(caller.name, role, _end(renewed or session)), headers=_private(headers))
 
 
 async def sign_out(request: AnyRequest) -> Response[None]:
