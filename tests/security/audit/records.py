@@ -43,7 +43,7 @@ class Audited:
 
 
 @asynccontextmanager
-async def audited(folder: Path) -> AsyncIterator[Audited]:
+async def audited(folder: Path, **more: str) -> AsyncIterator[Audited]:
     """Give a manager that asks everyone who they are, with one adapter that registered."""
     (folder / "keys").write_text("vera viewer viewer-key\nola operator operator-key\nada admin admin-key\n")
     (folder / "agents").write_text("echo echo-secret\nother other-secret\n")
@@ -51,6 +51,7 @@ async def audited(folder: Path) -> AsyncIterator[Audited]:
         "MANAGER_TOKEN": "shared-secret",
         "MANAGER_AGENT_TOKENS_FILE": str(folder / "agents"),
         "MANAGER_API_KEYS_FILE": str(folder / "keys"),
+        **more,
     }
     async with running_manager(environment=environment) as rig:
         rig.client.headers.update(TOKEN)

@@ -1,5 +1,6 @@
 """Refused credentials, sessions and registrations are noted, and nobody can fill the log with them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from agent_manager.audit import DEEDS, MOST_OF_ALL, MOST_OF_ONE, OUTCOMES, WINDO
 from agent_manager.login_attempts import MOST_FAILURES
 from structlog.testing import capture_logs
 
+from tests.manager.local_issuer import AUDIENCE, issuing
 from tests.manager.manager_rig import ALL
 from tests.manager.stage import Stage
-from tests.security.audit.records import OPERATOR, OWN, TOKEN, VIEWER, Audited
+from tests.security.audit.records import OPERATOR, OWN, TOKEN, VIEWER, Audited, audited
 
 SESSION = "/api/session"
 PAGE = {"x-requested-with": "agent-console"}
@@ -172,3 +174,17 @@ async def test_the_counter_has_a_series_of_every_kind_from_the_start_and_no_othe
     series = [line for line in page.splitlines() if line.startswith("agent_manager_audit_total{")]
     assert len(series) == len(DEEDS) * len(OUTCOMES)
     assert {route.audit for route in TABLE} < set(DEEDS)
+
+
+async def test_a_person_of_an_issuer_is_noted_by_their_claim(tmp_path: Path) -> None:
+    """With their role, or with none where they have none here."""
+    async with issuing() as issuer:
+        variables = {"MANAGER_OIDC_ISSUER": issuer.url, "MANAGER_OIDC_AUDIENCE": AUDIENCE}
+        async with audited(tmp_path, **variables) as desk:
+            for roles in (["operator"], ["somebody"]):
+                headers = {"authorization": f"Bearer {issuer.token(roles=roles)}"}
+                await desk.client.post(f"{ALL}/echo/action", json={"action": "pause"}, headers=headers)
+            ordered, refused = desk.audits(known_by="oidc")
+    assert ordered["by"].startswith("oidc:")
+    assert (ordered["action"], ordered["outcome"], ordered["role"]) == ("pause", "ordered", "operator")
+    assert (refused["by"], refused["outcome"], "role" in refused) == (ordered["by"], "refused", False)
