@@ -85,7 +85,7 @@ class Subject(Struct, frozen=True, kw_only=True):
             "role": role,
             "known_by": known_by,
             "from": self.host or None,
-            "agent": None if self.agent is None else self.agent[:_LONGEST_DETAIL],
+            "agent": self.agent,
             "instance_id": self.instance_id,
             "task_id": self.task_id,
             "action_id": self.action_id,
@@ -139,14 +139,12 @@ class Audit:
         """Make an event of it; addresses stay in the log, for every viewer reads events."""
         agent, own = subject.agent or "", _EVENTS.get(subject.deed)
         if code is not None and code != "registration-conflict":  # that one has an event of its own
-            message = f"{subject.deed} was {outcome}" + ("" if outcome == "refused" else ": see the log")
-            told = subject.task_id
-            message += "" if told is None else f" (task {told[:64]})"
+            message = f"{subject.deed} was {outcome}"
             self._journal.record(
                 "verdict", agent, code, message, instance_id=subject.instance_id, by=subject.by, level="warning"
             )
         elif code is None and own is not None:
-            message = own.replace("-", " ") + ("" if subject.task_id is None else f": {subject.task_id[:64]}")
+            message = own.replace("-", " ") + ("" if subject.task_id is None else f": {subject.task_id}")
             self._journal.record("agent" if agent else "verdict", agent, own, message, by=subject.by)
 
 

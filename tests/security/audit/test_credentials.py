@@ -124,6 +124,14 @@ async def test_a_viewer_who_executes_is_noted(desk: Audited) -> None:
 # --- bounds ---
 
 
+async def test_a_stranger_s_long_name_is_cut(desk: Audited) -> None:
+    """In the line and in the event, and it stays one line."""
+    answer = await desk.client.post(f"{ALL}/{'x' * 2000}%0a/action", json={"action": "stop"})
+    (line,) = desk.audits()
+    assert (answer.status_code, len(line["agent"])) == (401, 128)
+    assert max(len(event["agent"]) for event in await desk.events()) == 128
+
+
 def written(audit: Audit, count: int, host: Any) -> list[Any]:
     """Give the lines of so many refusals, each from the address that `host` gives for its number."""
     with capture_logs() as lines:

@@ -18,6 +18,7 @@ from agent_manager.handlers.requests import CALLER, AnyRequest, manager_behind
 FACTS: Final = "agent_manager.audit"
 _REFUSED: Final = 400
 _FAILED: Final = 500
+_LONGEST_ID: Final = 128
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -89,15 +90,20 @@ def _note(
         "deed": deed,
         "caller": caller,
         "host": str(client[0]) if client else "",
-        "agent": path.get("agent_id"),
-        "instance_id": None if instance is None else instance[:128],
-        "task_id": None if path.get("task_id") is None else path["task_id"][:128],
+        "agent": _cut(path.get("agent_id")),
+        "instance_id": _cut(instance),
+        "task_id": _cut(path.get("task_id")),
         "trace_id": None if parent is None else parent.trace_id,
         **facts,
     }
     if given.pop("unsaid", False) and outcome == "done":
         return
     manager_behind(scope).audit.note(Subject(**given), outcome, code, detail)
+
+
+def _cut(text: str | None) -> str | None:
+    """Give what a stranger wrote, at most as long as any id: it is kept as an event."""
+    return None if text is None else text[:_LONGEST_ID]
 
 
 def _caller(scope: Scope) -> Caller:
