@@ -8,152 +8,7 @@ from agent_contract.problems import Problem
 from agent_manager.agent_client import Origin
 from agent_manager.service_urls import ServiceUrls, is_name
 
-MALFORMED = [
-    "",
-    "8100",
-    "127.0.0.1:8100",
-    "//127.0.0.1:8100",
-    "ftp://127.0.0.1:8100",
-    "file:///etc/passwd",
-    "gopher://127.0.0.1:8100",
-    "HTTP://127.0.0.1:8100",
-    "http:/127.0.0.1:8100",
-    "http:127.0.0.1:8100",
-    " http://127.0.0.1:8100",
-    "http://127.0.0.1:8100 ",
-    "http://127.0.0.1 :8100",
-    "http://127.0.0.1\t:8100",
-    "http://127.0.0.1\r\nHost: x:8100",
-    "http://127.0.0.1\0:8100",
-    "http://",
-    "http://:8100",
-    "http://127.0.0.1",
-    "http://127.0.0.1:",
-    "http://127.0.0.1:0",
-    "http://127.0.0.1:65536",
-    "http://127.0.0.1:99999999",
-    "http://127.0.0.1:-1",
-    "http://127.0.0.1:+80",
-    "http://127.0.0.1:8 0",
-    "http://127.0.0.1:080",
-    "http://127.0.0.1:8100/",
-    "http://127.0.0.1:8100/admin",
-    "http://127.0.0.1:8100?x=1",
-    "http://127.0.0.1:8100#x",
-    "http://127.0.0.1:8100/a/../../x#",
-    "http://127.0.0.1:8100\\@10.0.0.1:80",
-    "http://user@127.0.0.1:8100",
-    "http://user:word@127.0.0.1:8100",
-    "http://127.0.0.1:8100@10.0.0.1:80",
-    "http://@127.0.0.1:8100",
-    "http://::1:8100",
-    "http://[::1]",
-    "http://[::1:8100",
-    "http://[::1]x:8100",
-    "http://[127.0.0.1]:8100",
-    "http://[::g]:8100",
-    "http://[v1.x]:8100",
-    "http://127.0.0.1:٨٠",  # digits of another script
-]
-"""400: not scheme, host and port alone."""
-
-FORBIDDEN = [
-    "http://127.1:8100",
-    "http://127.0.1:8100",
-    "http://0:8100",
-    "http://0.0.0.0:8100",
-    "http://0x7f.0.0.1:8100",
-    "http://0x7f000001:8100",
-    "http://0X7F000001:8100",
-    "http://0x7f.1:8100",
-    "http://2130706433:8100",
-    "http://017700000001:8100",
-    "http://0177.0.0.1:8100",
-    "http://127.0.0.01:8100",
-    "http://127.000.000.001:8100",
-    "http://127.0.0.1.:8100",
-    "http://127.0.0.1..:8100",
-    "http://127.0.0.256:8100",
-    "http://127.0.0.1.1:8100",
-    "http://127.0.0.1%00:8100",
-    "http://%31%32%37.0.0.1:8100",
-    "http://127%2e0%2e0%2e1:8100",
-    "http://①②⑦.⓪.⓪.①:8100",
-    "http://127。0。0。1:8100",
-    "http://１２７.0.0.1:8100",  # noqa: RUF001  # full-width digits are the point
-    "http://127.0.0.2:8100",
-    "http://127.255.255.254:8100",
-    "http://[::ffff:127.0.0.1]:8100",
-    "http://[::ffff:7f00:1]:8100",
-    "http://[::FFFF:7F00:1]:8100",
-    "http://[::ffff:0:127.0.0.1]:8100",
-    "http://[::127.0.0.1]:8100",
-    "http://[::7f00:1]:8100",
-    "http://[64:ff9b::7f00:1]:8100",
-    "http://[64:ff9b::127.0.0.1]:8100",
-    "http://[64:ff9b:1::7f00:1]:8100",
-    "http://[2002:7f00:1::]:8100",
-    "http://[2001:0:7f00:1::]:8100",
-    "http://[0:0:0:0:0:0:0:1]:8100",
-    "http://[0000::1]:8100",
-    "http://[::0001]:8100",
-    "http://[::]:8100",
-    "http://[::1%25lo]:8100",
-    "http://[fe80::1]:8100",
-    "http://[fe80::1%25eth0]:8100",
-    "http://[febf::1]:8100",
-    "http://[fec0::1]:8100",
-    "http://[ff02::1]:8100",
-    "http://[fd00:ec2::254]:80",
-    "http://[fd20:ce::254]:80",
-    "http://[::ffff:169.254.169.254]:80",
-    "http://[64:ff9b::a9fe:a9fe]:80",
-    "http://169.254.169.254:80",
-    "http://169.254.0.1:8100",
-    "http://2852039166:80",
-    "http://0xa9fea9fe:80",
-    "http://0251.0376.0251.0376:80",
-    "http://100.100.100.200:80",
-    "http://168.63.129.16:80",
-    "http://192.0.0.192:80",
-    "http://224.0.0.1:8100",
-    "http://255.255.255.255:8100",
-    "http://10.0.0.1:8100",
-    "http://192.168.1.1:80",
-    "http://172.17.0.1:2375",
-    "http://8.8.8.8:53",
-    "http://[2001:db8::1]:8100",
-    "http://[fd00::1]:8100",
-    "http://localhost:8100",
-    "http://LOCALHOST:8100",
-    "http://localhost.:8100",
-    "http://localhost.localdomain:8100",
-    "http://127.0.0.1.nip.io:8100",
-    "http://metadata.google.internal:80",
-    "http://kubernetes.default.svc:443",
-    "http://planner:8100",
-    "http://-planner:8100",
-    "http://pla_nner.:8100",
-    "http://0x:8100",
-    "http://1.2.3.0x4:8100",
-    "http://ⓛocalhost:8100",
-]
-"""403: another spelling, or an address or name that is neither the caller's own nor allowed."""
-
-NEVER = [
-    "http://169.254.169.254:80",
-    "http://169.254.7.7:8100",
-    "http://[fe80::1]:8100",
-    "http://[fd00:ec2::254]:80",
-    "http://[::ffff:169.254.169.254]:80",
-    "http://[64:ff9b::a9fe:a9fe]:80",
-    "http://[2002:a9fe:a9fe::]:80",
-    "http://100.100.100.200:80",
-    "http://0.0.0.0:8100",
-    "http://[::]:8100",
-    "http://224.0.0.1:8100",
-]
-"""403 whatever is allowed and whoever asks."""
+from tests.manager.service_url_forms import FORBIDDEN, MALFORMED, NEVER
 
 
 @pytest.mark.parametrize("url", MALFORMED)
@@ -227,10 +82,10 @@ async def test_allowed_addresses_and_networks(allowed: str, url: str) -> None:
 
 
 async def test_listed_name_is_looked_up_once_and_pinned() -> None:
-    """Where to connect is the address that was checked; over TLS the name stays, for the certificate proves it."""
+    """Where to connect is the address that was checked; over TLS the name is what the certificate must prove."""
     urls = ServiceUrls(["LocalHost"])
     assert (await urls.origin("http://localhost:8100", "198.51.100.7")).host in ("127.0.0.1", "::1")
-    assert await urls.origin("https://LOCALHOST:8100", None) == Origin("localhost", 8100, tls=True)
+    assert await urls.origin("https://LOCALHOST:8100", "127.0.0.1") == Origin("127.0.0.1", 8100, True, "localhost")
 
 
 async def test_listed_name_that_means_a_forbidden_address_is_403(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _MAX_PORT, _MAX_NAME = 65535, 253
+_LOCALHOST: Final = "localhost"
 
 _LOOPBACKS: Final[frozenset[Address]] = frozenset((IPv4Address("127.0.0.1"), IPv6Address("::1")))
 _NEVER: Final = tuple(
@@ -37,7 +38,7 @@ _NEVER: Final = tuple(
         "168.63.129.16/32",  # metadata, Azure
         "192.0.0.192/32",  # metadata, Oracle Cloud
         "224.0.0.0/4",  # multicast
-        "255.255.255.255/32",  # broadcast
+        "240.0.0.0/4",  # reserved, and broadcast
         "::/128",
         "fe80::/10",  # link-local
         "fec0::/10",  # site-local, its predecessor
@@ -60,6 +61,8 @@ _DISGUISES: Final = tuple(
     )
 )
 """IPv6 addresses that mean an IPv4 one: another spelling of it."""
+_ISATAP, _ISATAP_MASK = 0x00005EFE, 0xFCFFFFFF
+"""The same in the middle of any network's addresses: `...:0:5efe:7f00:1` (RFC 5214, section 6.1)."""
 
 
 class Place(Struct, frozen=True):
@@ -103,8 +106,11 @@ class ServiceUrls:
         addresses = await _look_up(place, place.host)
         for address in addresses:
             _refuse_never(place.url, address)
-        # over TLS the certificate proves the name; without it, the address that was checked is the one to connect to
-        return Origin(place.host if place.tls else str(addresses[0]), place.port, place.tls)
+            self._refuse_loopback(place, address, peer_host)
+        # the address that was checked is the one to connect to: whoever owns the name may answer otherwise next time
+        own = _peer(peer_host)
+        chosen = own if own in addresses else addresses[0]
+        return Origin(str(chosen), place.port, place.tls, place.host if place.tls else None)
 
     def permit(self, place: Place, peer_host: str | None) -> None:
         """Raise Problem 403 unless the address is the caller's own or allowed."""
@@ -113,11 +119,22 @@ class ServiceUrls:
             raise TypeError("a name is permitted by the list alone")
         _refuse_never(place.url, address)
         own = _peer(peer_host)
-        if own == address or any(address in network for network in self._networks):
+        if own == address or self._lists(address):
             return
         if own is not None and own.is_loopback and address in _LOOPBACKS:
             return
         raise _forbidden(place.url, "it is neither the caller's own address nor among runtime.allowedServiceHosts")
+
+    def _refuse_loopback(self, place: Place, address: Address, peer_host: str | None) -> None:
+        """Refuse a name that leads back to this machine, unless that is what it says or where the caller is."""
+        own = _peer(peer_host)
+        if not address.is_loopback or self._lists(address) or (own is not None and own.is_loopback):
+            return
+        if place.host != _LOCALHOST:
+            raise _forbidden(place.url, f"the name {place.host} means {address}, and its caller is not on this machine")
+
+    def _lists(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
 
 
 def read(service_url: str) -> Place:
@@ -175,8 +192,13 @@ def _read_v6(url: str, host: str) -> IPv6Address:
 def _refuse_never(url: str, address: Address) -> None:
     if any(address in network for network in _NEVER):
         raise _forbidden(url, f"{address} is never used: link-local, metadata, multicast or unspecified")
-    if isinstance(address, IPv6Address) and address not in _LOOPBACKS and any(address in net for net in _DISGUISES):
+    if isinstance(address, IPv6Address) and address not in _LOOPBACKS and _means_v4(address):
         raise _forbidden(url, f"{address} is another spelling of an IPv4 address")
+
+
+def _means_v4(address: IPv6Address) -> bool:
+    is_isatap = int(address) >> 32 & _ISATAP_MASK == _ISATAP
+    return is_isatap or any(address in network for network in _DISGUISES)
 
 
 def _peer(host: str | None) -> Address | None:

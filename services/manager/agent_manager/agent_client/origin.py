@@ -19,6 +19,8 @@ class Origin(msgspec.Struct, frozen=True):
     port: int
     """1 to 65535."""
     tls: bool = False
+    name: str | None = None
+    """What the certificate must name, where `host` is the address that a name was found to have."""
 
     @classmethod
     def parse(cls, service_url: str) -> Self:
@@ -44,7 +46,8 @@ class Origin(msgspec.Struct, frozen=True):
     @property
     def authority(self) -> str:
         """The `Host` header's value: with the port, an IPv6 address in brackets (RFC 9110, section 7.2)."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        host = self.name or self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def __str__(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.authority}"

@@ -143,7 +143,7 @@ class Pool:
                 address,
                 origin.port,
                 ssl=(self._settings.ssl_context or _default_ssl_context()) if origin.tls else None,
-                server_hostname=origin.host if origin.tls else None,
+                server_hostname=(origin.name or origin.host) if origin.tls else None,
             )
         except BaseException:
             # uvloop does not tell a protocol that its connection is closed where its making was cancelled
