@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 from agent_contract.identity import is_agent_id
+from agent_contract.loopback import is_loopback
 from agent_contract.problems import Problem
 
 from agent_manager.credentials import ApiKey, Credentials, Role
@@ -87,7 +88,11 @@ class Access:
         on_failure: Callable[[FailureReason], None],
         reviewed: ReviewedTokens | None = None,
         oidc: OidcTokens | None = None,
+        *,
+        loopback_only: bool = False,
     ) -> None:
+        """Take who is known. `loopback_only`: this manager is for its own machine, and is to be called so."""
+        self._loopback_only = loopback_only
         self._credentials = credentials
         self._sessions = sessions
         self._on_failure = on_failure
@@ -132,6 +137,20 @@ class Access:
         given = next((found[name] for name in COOKIES if name in found), None)
         return None if given is None else self._sessions.read(given)
 
+    def check_host(self, headers: Headers) -> None:
+        """Refuse a name that somebody else gave an address of this machine (DNS rebinding), where nobody is asked.
+
+        To a browser such a name is the origin of its page, which then reads and orders as it likes. Raises Problem 403
+        `forbidden`.
+        """
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host.removesuffix(":")
+        if self._loopback_only and host and not is_loopback(name.lower()):
+            detail = (
+                f"{host[:200]!r} is no name of this machine alone: call it at localhost, set keys, or say --insecure"
+            )
+            raise self._forbidden("other-site", detail)
+
     def check_origin(self, headers: Headers) -> None:
         """Refuse a request that a page of another origin had a browser make; raises Problem 403 `forbidden`."""
         if not _is_of_this_origin(headers):
@@ -155,6 +174,7 @@ class Access:
     def _adapter(self, headers: Headers) -> Caller:
         credentials = self._credentials
         if not credentials.closes_adapter_routes:
+            self.check_host(headers)
             self.check_origin(headers)
             return NOBODY
         token = headers.get(b"x-manager-token")
@@ -178,6 +198,7 @@ class Access:
     def _client(self, who: Who, headers: Headers) -> Caller:
         changes = who is not Who.VIEWER
         if not self._credentials.closes_client_routes:
+            self.check_host(headers)
             if changes:
                 self.check_origin(headers)
             return NOBODY

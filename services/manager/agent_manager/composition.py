@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent_contract.loading import ConfigurationError
+from agent_contract.loopback import is_loopback
 from agent_contract.tls import Tls
 from agent_contract.tracing import OFF, Tracing
 
@@ -193,7 +194,14 @@ class Parts:
             logs=Logs(
                 registry, queries, LogSources(live, self.client, None if member is None else PodLogs(member.api))
             ),
-            access=Access(credentials, sessions, metrics.refused_credentials, reviewed, self._oidc),
+            access=Access(
+                credentials,
+                sessions,
+                metrics.refused_credentials,
+                reviewed,
+                self._oidc,
+                loopback_only=is_loopback(settings.host) and not settings.insecure,
+            ),
             credentials=credentials,
             proofs=proofs,
             sessions=sessions,
