@@ -1,5 +1,6 @@
 """The records and the ways to find them: by agent, by instance id, by address, by pod. It holds no rule."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 
@@ -33,6 +34,7 @@ class Fleet:
         self._by_host: dict[str, dict[str, Instance]] = {}
         self._retired: dict[str, None] = {}
         self._orphans: dict[str, str] = {}
+        self._by_registrant: Counter[str] = Counter()
         self._emptied_at: dict[str, float] = {}
         self._orders: dict[str, DesiredState] = {}
 
@@ -53,6 +55,8 @@ class Fleet:
         """Add an instance; its address must be free."""
         self.instances[instance.instance_id] = instance
         self._put_at(instance, instance.origin)
+        if instance.registrant is not None:
+            self._by_registrant[instance.registrant] += 1
         self.agents[instance.agent_id].instances[instance.instance_id] = instance
         self._emptied_at.pop(instance.agent_id, None)
 
@@ -61,10 +65,18 @@ class Fleet:
         record = self.agents[instance.agent_id]
         del self.instances[instance.instance_id], record.instances[instance.instance_id]
         self._take_from(instance)
+        if instance.registrant is not None:
+            self._by_registrant[instance.registrant] -= 1
+            if not self._by_registrant[instance.registrant]:
+                del self._by_registrant[instance.registrant]
         pod = self.pods.release(instance)
         if pod is not None:
             record.bare_pods[pod.uid] = pod
         self._look_if_empty(record, now)
+
+    def count_of(self, registrant: str) -> int:
+        """Give how many instances this one registered."""
+        return self._by_registrant[registrant]
 
     def move(self, instance: Instance, origin: Origin) -> None:
         """Give an instance another address, which must be free."""

@@ -42,6 +42,8 @@ class Instance(Struct, eq=False, kw_only=True):
     instance_id: str
     service_url: str
     origin: Origin
+    registrant: str | None = None
+    """Whose registration made it known: an agent's own token, else an address; None where nobody registered it."""
     sources: set[Source] = msgspec.field(default_factory=set)
     pod: Pod | None = None
     """Where it runs, as the platform last told: its existence is the pod's. `kubernetes` is among its sources then."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from agent_manager.agent_client import Origin
 from agent_manager.journal import Journal
+from agent_manager.login_attempts import network_of
 from agent_manager.queries import InstanceQueries, QueryFailed
 from agent_manager.records import Instance
 from agent_manager.registry import Registry
@@ -17,6 +18,8 @@ from agent_manager.service_urls import ServiceUrls
 
 MOST_INSTANCES: Final = 20_000
 """Some 2 KB each, and what its description says, at most 64 KiB."""
+MOST_OF_ONE: Final = 2_000
+"""From one address, or with one agent's own token: more processes than a machine holds, a tenth of all."""
 _LOOKS: Final = 3
 """How often a newcomer is looked at again because something changed while it was asked for; then it may try again."""
 _MOST_CONFLICTS: Final = 1000
@@ -70,13 +73,14 @@ class Registrations:
 
         """
         origin = await self._urls.origin(registration.service_url, peer_host)
+        registrant = f"the token of {registration.id}" if token is not None else network_of(peer_host or "")
         self._came(registration.id, origin, token)
         for _ in range(_LOOKS):
-            self._check(registration)
+            self._check(registration, registrant)
             claim = self._claim(registration, origin)
             proved = await self._prove(registration, origin, claim)
             if self._claim(registration, origin) == claim:
-                return self._answer(self._registry.register(*proved))
+                return self._answer(self._registry.register(*proved, registrant))
         raise Problem("registration-conflict", f"others claimed {registration.service_url} at the same time: try again")
 
     def heartbeat(self, beat: Heartbeat, token: bytes | None = None) -> Orders:
@@ -101,7 +105,7 @@ class Registrations:
             self._probe_soon(instance)
         return self._orders[self._registry.agents[instance.agent_id].desired_state]
 
-    def _check(self, registration: Registration) -> None:
+    def _check(self, registration: Registration, registrant: str) -> None:
         """Refuse what no answer of anyone could make right."""
         if self._registry.is_stale(registration.instance_id):
             detail = f"{registration.instance_id} was replaced: a newer process has its place"
@@ -111,6 +115,9 @@ class Registrations:
             raise self._conflict(registration, known.origin, f"this instance id is one of {known.agent_id}")
         if known is None and len(self._registry.instances) >= MOST_INSTANCES:
             detail = f"{MOST_INSTANCES} instances are known: no more are taken"
+            raise Problem("unavailable", detail, headers={"Retry-After": "30"})
+        if known is None and self._registry.count_of(registrant) >= MOST_OF_ONE:
+            detail = f"{MOST_OF_ONE} instances are known from {registrant}: no more are taken from there"
             raise Problem("unavailable", detail, headers={"Retry-After": "30"})
 
     def _claim(self, registration: Registration, origin: Origin) -> Claim:

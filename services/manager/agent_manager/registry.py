@@ -106,7 +106,11 @@ class Registry:
 
     # --- what instances say -------------------------------------------------------------------------------------------
 
-    def register(self, registration: Registration, origin: Origin) -> Instance:
+    def count_of(self, registrant: str) -> int:
+        """Give how many instances are known because this one registered them."""
+        return self._fleet.count_of(registrant)
+
+    def register(self, registration: Registration, origin: Origin, registrant: str | None = None) -> Instance:
         """Take a registration that was checked: who else was known at that address is replaced.
 
         Raises:
@@ -123,6 +127,8 @@ class Registry:
         instance = self._roster.settle(record, registration.instance_id, registration.service_url, origin, now)
         was = instance.state
         instance.service_url = registration.service_url
+        if known is None:
+            instance.registrant = registrant
         instance.sources.add("registration")
         instance.registered_at = instance.registered_at or self._wall()
         instance.beat_at = now
