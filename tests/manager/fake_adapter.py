@@ -66,7 +66,12 @@ class Call:
 
 async def answer_at_once(call: Call) -> None:
     """Answer with the parameters."""
-    await call.answer(msgspec.json.decode(call.body).get("parameters"))
+    try:
+        parameters = msgspec.json.decode(call.body).get("parameters")
+    except (msgspec.DecodeError, AttributeError):
+        await send_problem(call.send, Problem("bad-request", "this is no JSON object"))
+    else:
+        await call.answer(parameters)
 
 
 async def never_answer(call: Call) -> None:
