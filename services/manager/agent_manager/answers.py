@@ -1,8 +1,10 @@
 """What a forwarded call is answered with: the adapter's answer as it came, or a problem of the manager's own."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from agent_contract.identity import is_task_id
 from agent_contract.problems import MEDIA_TYPE, REFUSED_HEADER, Problem
 from msgspec import Struct
 
@@ -14,6 +16,8 @@ REFUSED: Final = REFUSED_HEADER.lower().encode()
 TASK_ID: Final = b"x-task-id"
 _INSTANCE: Final = b"x-agent-instance"
 _LOCATION: Final = b"location"
+_TASK: Final = re.compile(rb"/tasks/([!-~]+)")
+"""Where alone an adapter may send its caller: it becomes a path of the manager."""
 _CROSSING: Final = frozenset(
     (
         b"accept",
@@ -85,8 +89,8 @@ def relayed(
                 named = True
             elif name == REFUSED:
                 refusal = value.decode("latin-1")
-        elif name == _LOCATION:
-            headers.append((name, _through_manager(agent_id, value)))
+        elif name == _LOCATION and (found := _TASK.fullmatch(value)) and is_task_id(found[1].decode("ascii")):
+            headers.append((name, b"/api/agent-services/%b%b" % (agent_id.encode(), value)))
     if not named:
         headers.append((TASK_ID, task_id.encode()))
     stream = None if response.stream is None or on_end is None else Stream(response.stream, on_end)
@@ -112,8 +116,3 @@ def unavailable(detail: str, *, retry_after_seconds: int = 1) -> Problem:
 def outcome_unknown(task_id: str, detail: str, *, status: int = 502) -> Problem:
     """Give the problem of a call that may have started and whose answer is lost."""
     return Problem("outcome-unknown", detail, status=status, outcome="unknown", taskId=task_id)
-
-
-def _through_manager(agent_id: str, location: bytes) -> bytes:
-    """Give an instance's `/tasks/...` as a path of the manager; nothing else can stand there."""
-    return b"/api/agent-services/%b%b" % (agent_id.encode(), location)

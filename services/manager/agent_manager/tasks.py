@@ -4,6 +4,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from agent_contract.identity import is_task_id
 from agent_contract.problems import Problem
 from msgspec import UNSET, Struct, UnsetType
 
@@ -16,7 +17,6 @@ from agent_manager.records import Instance
 from agent_manager.registry import Registry
 from agent_manager.task_places import TaskPlaces
 
-_LONGEST_ID: Final = 128
 _JSON: Final = [(b"content-type", b"application/json")]
 _NOT_FOUND: Final = 404
 _Task = dict[str, Any]
@@ -72,7 +72,7 @@ class Tasks:
 
     async def _forwarded(self, agent_id: str, task_id: str, method: str) -> Answer:
         instances = self._queries.instances(agent_id)
-        if len(task_id) <= _LONGEST_ID:
+        if is_task_id(task_id):  # else it would be another path at the instance
             place = self._places.find(task_id)
             first = [one for one in instances if one.instance_id == place]
             for asked in (first, [one for one in instances if one not in first]):
@@ -83,7 +83,7 @@ class Tasks:
 
     async def _ask(self, instances: list[Instance], agent_id: str, task_id: str, method: str) -> Answer | None:
         """Give the answer of the instance that has the task; None when none of these has it."""
-        answers = await self._live.ask_all(instances, method, f"/tasks/{quote(task_id, safe='')}")
+        answers = await self._live.ask_all(instances, method, f"/tasks/{task_id}")
         for said in answers:
             if said.response is not None and said.response.status != _NOT_FOUND:
                 return relayed(said.response, agent_id, said.instance.instance_id, task_id)

@@ -1,7 +1,11 @@
 """What crosses between a client and an agent: no credential goes there, no order to a browser comes back."""
 
+import asyncio
+from functools import partial
+
 import pytest
 
+from tests.manager.fake_adapter import Call
 from tests.manager.manager_rig import ALL, running_manager
 
 CREDENTIALS = (
@@ -27,6 +31,7 @@ ORDERS = (
     "Proxy-Authenticate",
     "Service-Worker-Allowed",
     "Link",
+    "Location",
     "Upgrade",
     "Keep-Alive",
 )
@@ -57,3 +62,49 @@ async def test_no_order_of_an_agent_reaches_a_browser(status: int) -> None:
         answer = await rig.execute()
         assert adapter.calls
         assert [name for name, value in answer.headers.items() if MARK in value] == []
+
+
+@pytest.mark.parametrize(
+    "location", ["https://evil.test", "//evil.test", "/tasks/..", "/tasks/a/../b", "/tasks/%2e%2e", "/tasks/", "/info"]
+)
+async def test_an_agent_sends_its_caller_to_no_other_place(location: str) -> None:
+    """A place that is no task of its own stays behind; one that is becomes a path of the manager."""
+    async with running_manager() as rig:
+        adapter = await rig.adapter()
+        for given, shown in ((location, None), ("/tasks/01a2-b", f"{ALL}/echo/tasks/01a2-b")):
+            adapter.execute = partial(Call.answer, status=202, headers={"Location": given})
+            assert (await rig.execute()).headers.get("location") == shown
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    "task_id",
+    [
+        "..",
+        ".",
+        "%2e%2e",
+        "..%2fexecute",
+        "%2e%2e%2fexecute",
+        "a%2fb",
+        "a%5cb",
+        "a%3fb=c",
+        "a%23b",
+        "a%00b",
+        "a%0d%0aX:%20y",
+        "%252e%252e",
+        "%ff",
+    ],
+)
+async def test_no_id_of_a_task_is_another_path_at_the_agent(method: str, task_id: str) -> None:
+    """It is a task that nobody has; the agent is not asked."""
+    async with running_manager() as rig:
+        adapter = await rig.adapter()
+        port = int(rig.url.rpartition(":")[2])
+        before = list(adapter.requests)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"{method} {ALL}/echo/tasks/{task_id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))
+        assert [one for one in adapter.requests[len(before) :] if "tasks" in one or "execute" in one] == []

@@ -18,7 +18,7 @@ SOCKETS = 500
 QUESTIONS = 200
 LEAVE_SECONDS = 6.0
 """What both may take here from SIGTERM on: they serve on for 2 s, and give requests that are half there a second."""
-HEAD = b"POST /api/agent-services/echo/execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /api/agent-services/echo/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 UNFINISHED = (
     b"",
     b"GET /rea",
