@@ -74,3 +74,24 @@ async def test_the_right_token_opens_every_route(start: StartAdapter, by: str) -
     adapter = await start(process={"MANAGER_TOKEN": "own-secret,older-secret"})
     assert await answers(adapter, by) & {401, 403} == set()
     assert await answers(adapter, signed(by)) & {401, 403} == set()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_page_by_a_name_of_its_own_is_refused(start: StartAdapter, method: str) -> None:
+    """Where nobody is asked for a token it answers to names of this machine alone, and to every probe."""
+    adapter = await start()
+    headers = {"Host": "evil.test", "Origin": "http://evil.test", "Sec-Fetch-Site": "same-origin"}
+    path = "/tasks" if method == "GET" else "/execute"
+    answer = await adapter.client.request(method, path, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert "MANAGER_TOKEN_FILE" in answer.json()["detail"]
+    assert [(await adapter.client.get(path, headers=headers)).status_code for path in sorted(OPEN)] == [200] * len(OPEN)
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"}])
+async def test_a_page_of_another_origin_changes_nothing(start: StartAdapter, headers: dict[str, str]) -> None:
+    """It can have a browser send a simple POST; what that browser says of itself gives it away."""
+    adapter = await start()
+    for path, body in (("/execute", {"parameters": {}}), ("/action", {"action": "stop"})):
+        assert (await adapter.client.post(path, json=body, headers=headers)).status_code == 403
+    assert (await adapter.client.get("/status")).json()["status"] == "running"

@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from agent_contract.asgi import App, Receive, Scope, Send, send_problem
+from agent_contract.loopback import is_loopback
 from agent_contract.problems import Problem
+from agent_contract.same_origin import is_of_this_origin, may_be_rebound
 from agent_contract.tokens import HEADER
 from litestar import Litestar
 from litestar.datastructures import State
@@ -47,7 +49,34 @@ def application(adapter: Adapter) -> App:
         request_max_body_size=adapter.settings.max_body_bytes,
     )
     app: App = litestar  # type: ignore[assignment]  # the same ASGI, other aliases
-    return guarded(app, adapter.tokens) if adapter.tokens.configured else app
+    if adapter.tokens.configured:
+        return guarded(app, adapter.tokens)
+    return for_no_page(app, own_names_only=is_loopback(adapter.settings.host))
+
+
+def for_no_page(app: App, *, own_names_only: bool) -> App:
+    """Give the application without what pages of browsers could do where nobody is asked for a token.
+
+    No page is served here, so that none may change anything; `own_names_only`: one that listens on loopback answers to
+    no name that its owner may have given an address of this machine.
+    """
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            headers = dict(scope["headers"])
+            if own_names_only and may_be_rebound(headers):
+                host = headers[b"host"][:200].decode("latin-1")
+                detail = (
+                    f"{host!r} may be the name of a page of elsewhere: call it at localhost, or set MANAGER_TOKEN_FILE"
+                )
+                await send_problem(send, Problem("forbidden", detail))
+                return
+            if scope["method"] != "GET" and not is_of_this_origin(headers):
+                await send_problem(send, Problem("forbidden", "a page of another origin may not do this"))
+                return
+        await app(scope, receive, send)
+
+    return guard
 
 
 def guarded(app: App, tokens: ManagerTokens) -> App:

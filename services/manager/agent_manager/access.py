@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 import msgspec
 from agent_contract.identity import is_agent_id
-from agent_contract.loopback import is_loopback
 from agent_contract.problems import Problem
+from agent_contract.same_origin import is_of_this_origin, may_be_rebound
 
 from agent_manager.credentials import ApiKey, Credentials, Role
 from agent_manager.oidc import OidcTokens
@@ -143,17 +143,16 @@ class Access:
         To a browser such a name is the origin of its page, which then reads and orders as it likes. Raises Problem 403
         `forbidden`.
         """
-        host = headers.get(b"host", b"").decode("latin-1")
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host.removesuffix(":")
-        if self._loopback_only and host and not is_loopback(name.lower()):
+        if self._loopback_only and may_be_rebound(headers):
+            host = headers[b"host"][:200].decode("latin-1")
             detail = (
-                f"{host[:200]!r} is no name of this machine alone: call it at localhost, set keys, or say --insecure"
+                f"{host!r} may be the name of a page of elsewhere: call it at localhost, set keys, or say --insecure"
             )
             raise self._forbidden("other-site", detail)
 
     def check_origin(self, headers: Headers) -> None:
         """Refuse a request that a page of another origin had a browser make; raises Problem 403 `forbidden`."""
-        if not _is_of_this_origin(headers):
+        if not is_of_this_origin(headers):
             raise self._forbidden("other-site", "a page of another origin may not do this")
 
     def _caller(self, headers: Headers) -> Caller:
@@ -251,18 +250,6 @@ def _cookies(headers: Headers) -> dict[str, str]:
     for name, _, value in pairs:
         found.setdefault(name, value)
     return found
-
-
-def _is_of_this_origin(headers: Headers) -> bool:
-    """Tell whether our own page asks, or no page at all.
-
-    Every browser of today says `Sec-Fetch-Site` where the origin is https or loopback; the rest say `Origin` with what
-    changes something (Fetch Standard, 3.2). Its scheme is left out: a proxy may end TLS before us.
-    """
-    site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
-    if site is not None:
-        return site in (b"same-origin", b"none")
-    return origin is None or origin.partition(b"://")[2].lower() == headers.get(b"host", b"").lower()
 
 
 def _said_caller(headers: Headers, own_agent: str | None) -> str | None:

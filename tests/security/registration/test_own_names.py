@@ -8,8 +8,25 @@ import pytest
 from tests.manager.manager_rig import ALL, ManagerRig, running_manager
 
 OPEN = ("/health", "/ready", "/metrics", "/api/prometheus/targets")
-OWN = ("localhost", "LocalHost", "127.0.0.1", "127.0.0.9", "[::1]")
-FOREIGN = ("evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "10.0.0.7", "[2001:db8::1]", "localhost.")
+OWN = (
+    "localhost",
+    "LocalHost",
+    "localhost.",
+    "a.localhost",
+    "127.0.0.1",
+    "[::1]",
+    "10.0.0.7",
+    "[2001:db8::1]",
+    "manager",
+)
+FOREIGN = (
+    "evil.test",
+    "EVIL.test.",
+    "localhost.evil.test",
+    "127.0.0.1.evil.test",
+    "a.localhost.evil.test",
+    "127.1.evil",
+)
 
 
 async def asked(rig: ManagerRig, method: str, path: str, host: str) -> httpx.Response:
@@ -34,7 +51,7 @@ async def test_a_foreign_name_is_refused(host: str, port: str) -> None:
 
 @pytest.mark.parametrize("port", ["", ":8080"])
 @pytest.mark.parametrize("host", OWN)
-async def test_a_name_of_this_machine_is_taken(host: str, port: str) -> None:
+async def test_a_name_that_nobody_can_give_another_address_is_taken(host: str, port: str) -> None:
     """At any port: a tunnel ends at another one."""
     async with running_manager() as rig:
         assert (await asked(rig, "GET", ALL, host + port)).status_code == 200
