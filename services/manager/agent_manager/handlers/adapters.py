@@ -9,6 +9,8 @@ from agent_manager.handlers.requests import AnyRequest, caller_of, manager_of, r
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 """What a message has at most: a beat in a drain names every task that holds it."""
+REGISTRATION_BYTES = 1024 * 1024
+"""Of which `metadata` may have 64 KiB."""
 RESULTS_BYTES = 64 * 1024 * 1024
 """A batch of results: 4 MiB and one more result, which has 10 MiB at most, with room for what is to come."""
 
@@ -19,7 +21,7 @@ _UNREGISTRATION = msgspec.json.Decoder(Unregistration)
 
 
 async def register(request: Raw) -> None:
-    message = await read_raw_json(request.headers, request.receive, _REGISTRATION, MESSAGE_BYTES)
+    message = await read_raw_json(request.headers, request.receive, _REGISTRATION, REGISTRATION_BYTES)
     request.scope[FACTS] = {"agent": message.id, "instance_id": message.instance_id}
     request.manager.access.check_own(request.caller, message.id)
     client = request.scope["client"]
