@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from agent_contract.config import Agent
 from agent_contract.sse import Event
-from agent_manager.console import feed
 from agent_manager.console.assets import console
+from agent_manager.handlers import streams
 
 from tests.manager.manager_rig import ALL, ManagerRig, running_manager
 
@@ -130,7 +130,7 @@ async def test_a_reader_whose_session_is_over_is_told_and_sees_no_more(
     closed: ManagerRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within five seconds, although its stream was begun in time."""
-    monkeypatch.setattr(feed, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.05)
     headers = {"authorization": "Bearer viewer-key"}
     async with closed.events(FEED, **headers) as events:
         await upto(events, "listing")

@@ -104,6 +104,33 @@ def test_a_viewer_s_is_renewed_and_an_operator_s_is_not(desk: Desk) -> None:
     assert sessions.renewed(operator) is None
 
 
+def test_who_signs_out_ends_it_with_all_that_it_was_renewed_to(desk: Desk) -> None:
+    """A token that somebody copied opens nothing any more; another session of the same key goes on."""
+    sessions = desk.manager()
+    first, other = sessions.open(b"viewer-key"), sessions.open(b"viewer-key")
+    desk.wall.move(3600)
+    renewed = sessions.renewed(first)
+    assert renewed is not None
+    sessions.end(renewed)
+    assert sessions.read(first.token) is None
+    assert sessions.read(renewed.token) is None
+    assert sessions.read(other.token) is not None
+
+
+def test_what_is_remembered_of_ended_sessions_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their number, and by the time after which none of their tokens is good."""
+    monkeypatch.setattr("agent_manager.sessions._MOST_ENDED", 3)
+    sessions = desk.manager()
+    opened = [sessions.open(b"viewer-key") for _ in range(5)]
+    for one in opened:
+        sessions.end(one)
+    assert list(sessions._ended) == [one.id for one in opened[2:]]
+    desk.wall.move(LASTS_SECONDS)
+    last = sessions.open(b"viewer-key")
+    sessions.end(last)
+    assert list(sessions._ended) == [last.id]
+
+
 def _unsigned(token: str) -> str:
     head, claims, _ = token.split(".")
     return f"{head}.{claims}."

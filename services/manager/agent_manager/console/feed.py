@@ -1,7 +1,8 @@
 """Everything that a console's pages follow, in one stream: a browser has six connections for one origin, in all tabs.
 
 The frames are those of the public streams: `listing` and `agent` of the listing, the journal's with the prefix
-`journal-`, and `past` and `step` of the samples. `hello` comes first, and `bye` where the reader may look no longer.
+`journal-`, and `past` and `step` of the samples. `hello` comes first, and `bye` last where
+the reader may look no longer.
 """
 
 import asyncio
@@ -22,8 +23,6 @@ from agent_manager.samples import STEP_SECONDS, Samples
 
 _RECENT: Final = 300
 """Events that a page begins with."""
-_LOOK_SECONDS: Final = 5.0
-"""How soon a reader whose key was revoked or whose session is over sees no more."""
 
 
 class Hello(Struct, rename="camel", frozen=True):
@@ -50,13 +49,13 @@ class Feed:
         self._started_at = started_at
         self._wall = wall
 
-    async def follow(self, last_event_id: str | None, check: Callable[[], object]) -> AsyncIterator[bytes]:
-        """Give the frames, until `check` raises a Problem: who reads is asked for again every five seconds."""
+    async def follow(self, last_event_id: str | None) -> AsyncIterator[bytes]:
+        """Give the frames, without an end of their own."""
         hello = Hello(console().version, __version__, self._started_at, self._wall(), STEP_SECONDS)
         yield encode_event("hello", msgspec.json.encode(hello))
         queue: asyncio.Queue[bytes] = asyncio.Queue(1)
         journal = self._events(last_event_id)
-        sources = (self._listing.watch(), self._samples.follow(), journal, _until_refused(check))
+        sources = (self._listing.watch(), self._samples.follow(), journal)
         pumps = [asyncio.create_task(_pump(source, queue)) for source in sources]
         ended = asyncio.ensure_future(asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED))
         try:
@@ -83,6 +82,11 @@ class Feed:
             yield _renamed(frames)
 
 
+def bye(problem: Problem) -> bytes:
+    """Give the last frame of a reader who may look no longer: the page asks to sign in again."""
+    return encode_event("bye", problem.body())
+
+
 def _renamed(frames: bytes) -> bytes:
     # data is JSON without a line end in it: "event: " at the start of a line is the field
     return (b"\n" + frames).replace(b"\nevent: ", b"\nevent: journal-")[1:]
@@ -91,13 +95,3 @@ def _renamed(frames: bytes) -> bytes:
 async def _pump(source: AsyncIterator[bytes], queue: asyncio.Queue[bytes]) -> None:
     async for frames in source:
         await queue.put(frames)
-
-
-async def _until_refused(check: Callable[[], object]) -> AsyncIterator[bytes]:
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
-        try:
-            check()
-        except Problem as problem:
-            yield encode_event("bye", problem.body())
-            return

@@ -9,8 +9,8 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Struct
 
-from agent_manager.access import Who
 from agent_manager.console.assets import console
+from agent_manager.console.feed import bye
 from agent_manager.handlers.errors import on_problem
 from agent_manager.handlers.queries import text, whole_number
 from agent_manager.handlers.requests import AnyRequest, manager_of
@@ -85,12 +85,8 @@ async def console_asset(request: AnyRequest, version: FromPath[str], path: FromP
 
 
 async def follow_console(request: AnyRequest) -> Stream:
-    manager, headers = manager_of(request), dict(request.scope["headers"])
-
-    def check() -> object:
-        return manager.access.check(Who.VIEWER, headers)
-
-    return event_stream(request, manager.feed.follow(request.headers.get("last-event-id"), check))
+    feed = manager_of(request).feed
+    return event_stream(request, feed.follow(request.headers.get("last-event-id")), bye)
 
 
 async def list_events(request: AnyRequest) -> Events:

@@ -68,6 +68,8 @@ async def sign_out(request: AnyRequest) -> Response[None]:
     else:
         tell(request, caller=Caller(session.key.name, role=session.key.role, known_by="session"))
     access.check_origin(headers)
+    if session is not None:
+        manager_of(request).sessions.end(session)
     return Response(None, status_code=204, headers=_cookie(request, "", 0))
 
 
