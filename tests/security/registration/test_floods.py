@@ -9,7 +9,7 @@ from tests.security.registration.callers import HERE, calling_from, register
 DEEP = b'{"id":"echo","serviceUrl":"http://127.0.0.1:1","instanceId":"a","metadata":' + b'{"a":' * 10_000
 
 
-async def test_a_flood_of_registrations_of_one_source_leave_room_for_others() -> None:
+async def test_a_flood_of_registrations_of_one_source_leaves_room_for_others() -> None:
     """It has 2,000 instances, a tenth of what is taken in all; then 503, which says from where."""
     async with running_manager() as rig, calling_from(rig, HERE) as flood:
         said = [
