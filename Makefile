@@ -6,11 +6,12 @@ UV     := $(BIN)/uv
 STAMP  := $(VENV)/.installed
 FULL   := $(VENV)/.installed-full
 CHECKOV := .venv-checkov
+SUPPLY := .venv-supply
 MEMBERS := services/contract services/adapter services/manager
 MANIFESTS := pyproject.toml $(MEMBERS:%=%/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-full up images test check format lock schema dashboards chart bench clean security
+.PHONY: help install install-full up images test check format lock schema dashboards chart bench clean security audit sbom
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +78,24 @@ check: install ## lint, types, formatting, images, compose, the chart's values, 
 security: install ## run the tests of the rules in SECURITY.md, those that need nothing but Python
 	@TEST_PROFILE=fast $(BIN)/pytest -q $$(grep -oE 'tests/[a-z_/]+\.py::test_[a-z0-9_]+' SECURITY.md | sort -u)
 
+$(SUPPLY)/.installed: requirements/audit.txt requirements/sbom.txt | $(UV)
+	@echo "==> pip-audit and cyclonedx-py in an environment of their own (requirements/audit.txt, requirements/sbom.txt)"
+	@$(PYTHON) -m venv --without-pip $(SUPPLY)
+	@VIRTUAL_ENV=$(SUPPLY) $(UV) pip install --quiet --compile-bytecode --require-hashes -r requirements/audit.txt -r requirements/sbom.txt
+	@touch $@
+
+# The smallest first: where the database cannot be asked, that is known at once.
+AUDITED := $(addprefix requirements/,$(addsuffix .txt,uv build adapter manager sbom audit full dev checkov))
+
+audit: $(SUPPLY)/.installed ## ask the advisory database about every locked dependency (needs the network)
+	@$(SUPPLY)/bin/python deploy/audit.py $(AUDITED)
+
+sbom: $(SUPPLY)/.installed ## write dist/sbom/*.cdx.json, what the images' dependencies are locked to
+	@mkdir -p dist/sbom
+	@$(foreach image,adapter manager,PYTHONWARNINGS=ignore $(SUPPLY)/bin/cyclonedx-py requirements --output-reproducible \
+	  --pyproject services/$(image)/pyproject.toml -o dist/sbom/agent-$(image).cdx.json requirements/$(image).txt &&) true
+	@ls dist/sbom/*.cdx.json
+
 format: install ## format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
@@ -119,8 +138,10 @@ lock: | $(UV) ## resolve the dependencies again, with hashes
 	@$(foreach image,adapter manager,$(UV) $(RESOLVE) $(WITHOUT_$(image)) --extra otel -c requirements/dev.txt \
 	  -o requirements/$(image).txt services/contract/pyproject.toml services/$(image)/pyproject.toml &&) true
 	@echo checkov | $(UV) $(RESOLVE) -o requirements/checkov.txt -
+	@echo cyclonedx-bom | $(UV) $(RESOLVE) -o requirements/sbom.txt -
+	@echo pip-audit | $(UV) $(RESOLVE) -c requirements/sbom.txt -o requirements/audit.txt -
 	@printf 'hatchling\nuv\n' | $(UV) $(RESOLVE) -c requirements/dev.txt -o requirements/build.txt -
 	@grep -A200 '^uv==' requirements/dev.txt | awk 'NR==1 || /^ /{print; next} {exit}' > requirements/uv.txt
 
 clean: ## remove the environment and what the tests left
-	@rm -rf $(VENV) $(CHECKOV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(CHECKOV) $(SUPPLY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
