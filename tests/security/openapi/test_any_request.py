@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final, cast
@@ -10,6 +11,7 @@ from typing import Any, Final, cast
 import hypothesis
 import pytest
 import schemathesis
+from agent_contract.problems import STATUS_OF
 from agent_manager.app import openapi_document
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -119,3 +121,10 @@ def test_every_route_and_every_error_is_documented() -> None:
             for status, response in responses.items():
                 if int(status) >= 400:
                     assert "schema" in response["content"]["application/problem+json"], (method, path, status)
+
+
+def test_every_code_of_a_problem_is_documented() -> None:
+    """But the one for a method that a path does not have, which is no operation."""
+    said = json.dumps(DOCUMENT)
+    missing = {code for code in STATUS_OF if not re.search(rf"(?<![\w-]){code}(?![\w-])", said)}
+    assert missing <= {"method-not-allowed"}
