@@ -172,8 +172,8 @@ def test_the_stream_renders_json_lines_and_leaves_others_as_they_are() -> None:
         stream.log(name, b'{"level": "info", "message": "event", "agent": "a", "code": "running"}')
     assert output.getvalue().splitlines() == [
         "a        | 12:00:00.5Z error   boom",
-        "a        | T",
-        "a        |   File",
+        "a        |     T",
+        "a        |       File",
         "manager  | red \\x07 �",
         'a        | {"no": "message"}',
         "manager  |  info    a: event  code=running",

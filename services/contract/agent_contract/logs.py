@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 import msgspec
 import structlog
 
-from agent_contract.readable import render
+from agent_contract.readable import harmless, harmless_json, render
 from agent_contract.tracing.ambient import current_ids
 
 _QUEUE_LINES: Final = 20_000
@@ -97,7 +97,7 @@ class _Readable(logging.StreamHandler[TextIO]):
         try:
             return render(msgspec.json.decode(record.msg), colour=True)
         except msgspec.MsgspecError:
-            return str(record.msg)
+            return harmless(str(record.msg))
 
 
 def configure(
@@ -186,4 +186,4 @@ def _ordered(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.ty
 
 
 def _to_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:  # noqa: ANN401  # structlog's
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    return harmless_json(msgspec.json.encode(event, enc_hook=str).decode())

@@ -1,10 +1,12 @@
 """The entry of `agentctl`, `python -m agentctl` and `kubectl agents`: runs a command, makes its end an exit code."""
 
 import errno
+import io
 import os
 import sys
 
 import click
+from agent_contract.readable import harmless
 
 from agentctl import program
 from agentctl.cli import cli
@@ -30,7 +32,9 @@ def _run(name: str) -> int:
         code = cli.main(prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        sys.stderr.write(harmless(told.getvalue()))  # it may quote an argument that a script took from elsewhere
         return error.exit_code
     except click.Abort:
         return Exit.INTERRUPTED

@@ -3,6 +3,7 @@
 from typing import Final
 
 import click
+from agent_contract.identity import is_agent_id
 from click.shell_completion import CompletionItem, get_completion_class
 
 from agentctl import program
@@ -27,12 +28,16 @@ def completion(shell: str) -> None:
 
 
 def agent_ids(context: click.Context, beginning: str) -> list[CompletionItem]:
-    """Give the ids of the manager's agents that begin so; none where it cannot be asked."""
+    """Give the ids of the manager's agents that begin so; none where it cannot be asked.
+
+    The shell puts them into a command line: what is no agent's id is left out.
+    """
     from agentctl.connection import manager_of  # noqa: PLC0415  # the script itself needs no client
     from agentctl.watch import FLEET, fleet_of  # noqa: PLC0415  # the same
 
     try:
         with manager_of(context) as manager:
-            return [CompletionItem(name) for name in fleet_of(manager.get(FLEET)) if name.startswith(beginning)]
+            known = fleet_of(manager.get(FLEET))
+        return [CompletionItem(name) for name in known if name.startswith(beginning) and is_agent_id(name)]
     except CommandFailed:
         return []

@@ -24,7 +24,7 @@ def show_drains(agent_id: str, source: Callable[[Say], Iterator[list[dict[str, A
     """Draw what `source` gives until it is interrupted; through its argument it says that the manager is away."""
     console = Console()
     with Live(console=console, auto_refresh=False, transient=False) as live:
-        for raws in source(lambda text: console.print(Text(text, style="yellow"))):
+        for raws in source(lambda text: console.print(Text(one_line(text), style="yellow"))):
             live.update(_picture(agent_id, [read(raw, Drain) for raw in raws]), refresh=True)
 
 
@@ -40,7 +40,7 @@ def show_rows(picture: Callable[[int], list[str]], changes: Callable[[Say], Iter
         return Group(*(Text.from_ansi(line, no_wrap=True, overflow="crop") for line in lines))
 
     with Live(console=console, get_renderable=draw, refresh_per_second=1, vertical_overflow="visible") as live:
-        for _ in changes(lambda text: console.print(Text(text, style="yellow"))):
+        for _ in changes(lambda text: console.print(Text(one_line(text), style="yellow"))):
             live.refresh()
 
 

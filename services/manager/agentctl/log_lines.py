@@ -1,4 +1,11 @@
-"""A line of a log as people read it: JSON log lines rendered, anything else as it is, without its colours."""
+"""A line of a log as people read it: JSON log lines rendered, anything else as it is, without its colours.
+
+Control characters are spelled out in a pipe too. kubectl and docker hand on raw what a container wrote, and so its
+escape codes reach the terminal of whoever looks at a stranger's log; journalctl spells them out on a terminal alone.
+Here a log is rendered for people wherever it goes, and what a pipe ends in is most often a terminal again (`| grep`,
+`| less -R`). Who wants the bytes asks the manager: `GET /api/agent-services/ID/logs` gives each line as JSON. What an
+agent gives as a result is data, not a log: `agentctl execute` writes that into a pipe or a file unaltered.
+"""
 
 from typing import Any
 
@@ -24,7 +31,7 @@ def readable(line: str, *, colour: bool, under: str) -> str:
     """
     fields = fields_of(line)
     if fields is None:
-        return without_escapes(line)
+        return without_escapes(line).replace("\n", "\\n")  # one line: what follows could pass for another's
     agent = fields.get("agent")
     if agent and agent != under:
         fields["message"] = f"{agent}: {fields['message']}"

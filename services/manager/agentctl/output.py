@@ -1,17 +1,16 @@
 """`-o`: objects as JSON, YAML or names, for programs; nothing in them can steer a terminal."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import click
+from agent_contract.readable import STEERING, harmless_json
 
 from agentctl.terminal import one_line, say
 
 Format = Literal["table", "wide", "json", "yaml", "name"]
 FORMATS: Final = ("table", "wide", "json", "yaml", "name")
-_UNSAFE: Final = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def output_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -23,16 +22,15 @@ def output_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:  # noqa: ANN401  # any JSON value
-    """Give a value as JSON in which control and direction characters are escaped."""
-    plain = json.dumps(value, indent=indent, ensure_ascii=False)
-    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)
+    """Give a value as JSON in which what could steer a terminal is escaped, so that it stays the same value."""
+    return harmless_json(json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def yaml_text(value: Any) -> str:  # noqa: ANN401  # any JSON value
     """Give a value as YAML, escaped where it holds control or direction characters."""
     import yaml  # noqa: PLC0415  # only -o yaml pays its 40 ms
 
-    unsafe = _UNSAFE.search(json.dumps(value, ensure_ascii=False)) is not None
+    unsafe = STEERING.search(json.dumps(value, ensure_ascii=False)) is not None
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=not unsafe)
     return text.rstrip("\n")
 

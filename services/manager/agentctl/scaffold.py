@@ -1,5 +1,6 @@
 """`agentctl init`: a configuration and one agent that works, as a beginning."""
 
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +9,7 @@ from agent_contract.loading import DEFAULT_PATH
 from agent_contract.schema import schema_text
 
 from agentctl.failures import CommandFailed, Exit
-from agentctl.terminal import say
+from agentctl.terminal import one_line, say
 
 _CONFIGURATION: Final = """\
 {
@@ -65,9 +66,9 @@ def init(directory: Path) -> None:
         raise CommandFailed(f"cannot write {', '.join(present)}: already there; name another directory", Exit.CONFLICT)
     for path, text in files.items():
         _write(path, text)
-        say(f"wrote {path}")
-    go = "" if directory == Path() else f"cd {directory} && "
-    say(f"now: {go}agentctl up\nthen: agentctl execute greeter -p name=Ada")
+        say(one_line(f"wrote {path}"))
+    go = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
+    say(f"{one_line(f'now: {go}agentctl up')}\nthen: agentctl execute greeter -p name=Ada")
 
 
 def _write(path: Path, text: str) -> None:

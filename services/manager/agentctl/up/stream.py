@@ -4,8 +4,10 @@ import shutil
 from collections.abc import Iterable
 from typing import Final, TextIO
 
+from agent_contract.readable import harmless
+
 from agentctl.log_lines import readable
-from agentctl.terminal import colours
+from agentctl.terminal import colours, one_line
 
 _COLOURS: Final = ("36", "33", "35", "34", "32", "96", "93", "95", "94", "92")
 _OWN: Final = "agentctl"
@@ -35,13 +37,15 @@ class Stream:
         self._write(name, readable(line.decode("utf-8", "replace"), colour=self._colour, under=name))
 
     def say(self, text: str) -> None:
-        """Write a line, or several, of our own."""
-        self._write(_OWN, text)
+        """Write a line, or several, of our own; what an agent said of itself may be among it."""
+        self._write(_OWN, harmless(text))
 
     def status(self, text: str) -> None:
         """Show `text` below all lines until it is replaced, none if empty; nothing where there is no terminal."""
         if self._in_place:
-            self._status = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be erased
+            self._status = one_line(text)[
+                : shutil.get_terminal_size().columns - 1
+            ]  # a line that wraps cannot be erased
             self._put(_ERASE + self._status)
 
     def _write(self, name: str, text: str) -> None:
