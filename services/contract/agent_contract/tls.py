@@ -61,6 +61,8 @@ class Tls:
     def __init__(self, files: TlsFiles, prefix: str = "TLS") -> None:
         """Read the files; raises ConfigurationError when they do not do, with the variable and the path."""
         self._files = files
+        self.certificate = files.certificate
+        """The path of its own."""
         self._prefix = prefix
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -47,6 +47,7 @@ from agent_manager.manager import Manager
 from agent_manager.metrics import BUCKETS, Metrics
 from agent_manager.oidc import Issuer, OidcTokens
 from agent_manager.oidc.issuer import ANSWER_BYTES
+from agent_manager.own_certificate import shared_name
 from agent_manager.probes import Prober
 from agent_manager.queries import InstanceQueries
 from agent_manager.readiness import Readiness
@@ -119,6 +120,7 @@ class Parts:
         self.background = Background()
         self._tls, context = tls, None if tls is None else tls.client
         self.client = AgentClient(clock=clock, ssl_context=context)
+        peers_name = None if tls is None or member is None else shared_name(tls.certificate, settings.pod_ip)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         timing = Timing(
@@ -188,7 +190,7 @@ class Parts:
             dispatcher=Dispatcher(registry, self.client, self.prober, absences, keys, places, metrics, clock=clock),
             tasks=Tasks(registry, queries, live, results, places),
             actions=actions,
-            holder=HolderLink(leadership, self.client),
+            holder=HolderLink(leadership, self.client, peers_name),
             queries=queries,
             drains=Drains(registry, queries, live, actions, absences, journal),
             logs=Logs(

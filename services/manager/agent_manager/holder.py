@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from agent_contract.problems import Problem
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from agent_manager.agent_client import AgentClient, CallError, ConnectFailed, Origin, Response
 from agent_manager.leadership import Leadership, no_leader
@@ -49,9 +49,11 @@ class Passed(Struct, frozen=True):
 class HolderLink:
     """Asks the manager that holds the lease."""
 
-    def __init__(self, leadership: Leadership, client: AgentClient) -> None:
+    def __init__(self, leadership: Leadership, client: AgentClient, name: str | None = None) -> None:
+        """Take what the holder's certificate must name in the place of its address, where TLS is spoken."""
         self._leadership = leadership
         self._client = client
+        self._name = name
 
     async def order(self, request: Passed, *, anywhere: bool) -> Response | None:
         """Give the holder's answer to an order; None: carry it out here, for there is nobody else to do it.
@@ -93,7 +95,8 @@ class HolderLink:
         if self._leadership.is_leader or any(name == PASSED_ON for name, _ in headers):
             return None
         holder = self._leadership.holder
-        return None if holder is None else holder.origin
+        origin = None if holder is None else holder.origin
+        return structs.replace(origin, name=self._name) if origin is not None and origin.tls else origin
 
     async def _send(self, origin: Origin, request: Passed, timeout_seconds: float) -> Response:
         headers = [header for header in request.headers if header[0] in _CROSSING]
