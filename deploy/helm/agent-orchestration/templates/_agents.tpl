@@ -54,6 +54,7 @@ checked, `drainSeconds`, `graceSeconds` and `name`. Zero and false count: sprig'
 {{- if gt (len $ways) 1 -}}
 {{- fail (printf "agents.%s.config: has %s; an agent has only one of entryPoint, command and upstream" $id (join " and " $ways)) -}}
 {{- end -}}
+{{- include "agent-orchestration.checkTls" (dict "variables" .agent.env "prefix" "AGENT_TLS_" "place" (printf "agents.%s.env" $id)) -}}
 {{- range .agent.env -}}
 {{- if has .name (list "AGENT_DRAIN_TIMEOUT_SECONDS" "DRAIN_TIMEOUT_SECONDS") -}}
 {{- fail (printf "agents.%s.env: %s would not be part of the grace period; set agents.%s.config.drainTimeoutSeconds" $id .name $id) -}}

@@ -20,23 +20,28 @@
 {{/*
 Whether it lives, and whether it may be called. `/health` answers while the event loop turns, also in a drain; code that
 holds the interpreter for half a minute is slow, not dead. Start-up is looked at each second, that a rollout is quick.
+Takes the scheme; of a certificate the kubelet wants nothing.
 */}}
 {{- define "agent-orchestration.probes" -}}
 startupProbe:
-  httpGet: {path: /health, port: http}
+  httpGet: {path: /health, port: http{{ include "agent-orchestration.probeScheme" . }}}
   periodSeconds: 1
   timeoutSeconds: 2
   failureThreshold: 60
 livenessProbe:
-  httpGet: {path: /health, port: http}
+  httpGet: {path: /health, port: http{{ include "agent-orchestration.probeScheme" . }}}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /ready, port: http}
+  httpGet: {path: /ready, port: http{{ include "agent-orchestration.probeScheme" . }}}
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 2
+{{- end -}}
+
+{{- define "agent-orchestration.probeScheme" -}}
+{{- if eq . "https" }}, scheme: HTTPS{{ end -}}
 {{- end -}}
 
 {{/* Over the nodes where that can be had, counting only pods of the same rollout. Takes the selector's arguments. */}}
