@@ -11,7 +11,7 @@ from agent_contract.sse import Event, EventParser
 
 from agentctl.answers import failure_of
 from agentctl.failures import CommandFailed, Exit, ManagerAway
-from agentctl.route import Direct, Route
+from agentctl.route import Route
 from agentctl.terminal import one_line
 
 _CONNECT_SECONDS: Final = 3.0
@@ -46,13 +46,13 @@ class Manager:
 
     def __init__(self, route: Route, key: str | None) -> None:
         self._route = route
-        # The system's certificates (or SSL_CERT_FILE) cost 40 ms; only a URL that was said can be https.
-        secure = isinstance(route, Direct) and route.name.startswith("https:")
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             trust_env=False,
             transport=httpx.HTTPTransport(
-                verify=ssl.create_default_context() if secure else False, trust_env=False, socket_options=_KEEP_ALIVE
+                verify=ssl.create_default_context() if route.secure else False,  # the system's cost 40 ms
+                trust_env=False,
+                socket_options=_KEEP_ALIVE,
             ),
         )
 

@@ -13,6 +13,10 @@ class Route(Protocol):
         """Give what messages call the manager: its URL, or its Service."""
 
     @property
+    def secure(self) -> bool:
+        """Tell whether HTTPS is spoken there."""
+
+    @property
     def advice(self) -> str:
         """Tell what to do about a manager that cannot be reached."""
 
@@ -37,6 +41,7 @@ class Direct:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self.name = shown_url(self._url)
+        self.secure = self._url.startswith("https:")
 
     def open(self) -> str:
         """Give it."""

@@ -45,6 +45,7 @@ class Forwarded:
         self._lock = threading.Lock()
         # The leash ends kubectl with the thread that started it, and the one that asks may be gone before the rest is.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="kubectl")
+        self.secure = self._service.secure
         self.name = f"service/{self._service.name} in {kubectl.place}"
         self.advice = f"{kubectl.typed('get', 'pods')} tells how its pods are"
 
@@ -97,6 +98,8 @@ class _Forward:
                 f":{service.port}",
             )
         )
+        # the one name of this end that a certificate can have
+        self._place = "https://localhost" if service.secure else "http://127.0.0.1"
         self._ports: queue.Queue[int | None] = queue.Queue()
         self._errors = Errors(cast("IO[bytes]", self._process.stderr))
         self._output = reading(cast("IO[bytes]", self._process.stdout), self._take)
@@ -110,7 +113,7 @@ class _Forward:
             raise ForwardFailed(f"kubectl opened no port within {_OPEN_SECONDS:g} s") from None
         if port is None:
             raise ForwardFailed(self._errors.last())
-        return f"http://127.0.0.1:{port}"
+        return f"{self._place}:{port}"
 
     @property
     def ended(self) -> bool:

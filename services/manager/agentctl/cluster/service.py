@@ -15,9 +15,10 @@ class _Meta(msgspec.Struct, frozen=True):
     name: str
 
 
-class _Port(msgspec.Struct, frozen=True):
+class _Port(msgspec.Struct, frozen=True, rename="camel"):
     port: int
     name: str | None = None
+    app_protocol: str | None = None
 
 
 class _Spec(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,6 +40,8 @@ class Service(msgspec.Struct, frozen=True):
 
     name: str
     port: int
+    secure: bool
+    """Whether HTTPS is spoken there, as its `appProtocol` says."""
 
 
 def find_manager(kubectl: Kubectl) -> Service:
@@ -62,7 +65,8 @@ def find_manager(kubectl: Kubectl) -> Service:
     if len(with_address) > 1:
         raise _several(kubectl, with_address)
     (one,) = with_address
-    return Service(one.metadata.name, _port(one))
+    port = _port(one)
+    return Service(one.metadata.name, port.port, port.app_protocol == "https")
 
 
 def _several(kubectl: Kubectl, found: list[_Object]) -> CommandFailed:
@@ -72,7 +76,7 @@ def _several(kubectl: Kubectl, found: list[_Object]) -> CommandFailed:
     return CommandFailed(f"{message}: choose one by {forward} and --manager http://127.0.0.1:8080", Exit.USAGE)
 
 
-def _port(one: _Object) -> int:
+def _port(one: _Object) -> _Port:
     """Give the port named `http`, else the only one."""
     ports = one.spec.ports
     named = [port for port in ports if port.name == _PORT_NAME]
@@ -81,4 +85,4 @@ def _port(one: _Object) -> int:
         raise CommandFailed(
             f"cannot tell the manager's port of service/{one.metadata.name}: none is called http ({has})"
         )
-    return (named or ports)[0].port
+    return (named or ports)[0]
