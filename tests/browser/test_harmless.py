@@ -1,9 +1,15 @@
 """Text is text: whatever an agent calls itself, logs, yields or raises, nothing of it runs or is laid out."""
 
+import json
+import subprocess
 from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from agent_contract.readable import STEERING
+from agentctl.parameters import read_parameters
 from playwright.async_api import Browser, expect
 
 from tests.browser.busy_fleet import BusyFleet, busy_fleet
@@ -94,6 +100,90 @@ async def test_log_lines_are_text_without_what_a_terminal_obeys(hostile: BusyFle
     await console.page.locator(".log-line.lv-warning").last.click()
     await expect(console.dialog).to_contain_text("onerror")
     assert await is_harmless(console)
+
+
+async def test_what_happened_and_what_came_of_it_are_text(hostile: BusyFleet, open_console: Opener) -> None:
+    """The journal of all and of the agent, the task's line and its dialog, the wall's tile and the page's title."""
+    await hostile.fleet.execute("canary", fail=True)
+    console = await open_console(hostile.fleet.manager_url, "#/events")
+    await expect(console.page.locator("main")).to_contain_text("canary")
+    assert await is_harmless(console)
+    await console.to("#/agents/canary")
+    await expect(console.page.locator(".link.mono").first).to_be_visible()
+    await console.page.locator(".link.mono").first.click()
+    await expect(console.dialog).to_contain_text("onerror")
+    assert await is_harmless(console)
+    assert "<" not in await console.value("document.title")
+
+
+async def test_notices_are_text(hostile: BusyFleet, open_console: Opener) -> None:
+    """Those of trouble quote what agents and managers said; where one leads is never what they said."""
+    console = await open_console(hostile.fleet.manager_url)
+    await console.live()
+    await console.page.evaluate(
+        f"async (text) => (await import('{await code(console)}/ui/toast.js')).notify(text, {{stays: true}})", CANARY
+    )
+    await expect(console.notices).to_contain_text(CANARY)
+    assert await is_harmless(console)
+
+
+async def test_what_turns_the_direction_of_writing_turns_itself_alone(hostile: BusyFleet, open_console: Opener) -> None:
+    """A name stands isolated, so that what follows it is read as it was written."""
+    console = await open_console(hostile.fleet.manager_url)
+    await expect(console.row("canary")).to_be_visible()
+    kinds = await console.value(
+        "[...document.querySelectorAll('main span, main a, main b, main code')]"
+        ".map(one => getComputedStyle(one)).filter(style => style.display === 'inline').map(style => style.unicodeBidi)"
+    )
+    assert set(kinds) <= {"isolate"}
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"text": "'; touch canary #", "more": "$(touch canary)", "last": "`touch canary`"},
+        {"text": "a\x1b[201~\ntouch canary\n\x03\x04\r", "more": "\x9b2J\u202etxet\u200b\U000e0041\x7f"},
+        {"'; touch canary; '": 1, "a=b": "c", "-f": "/etc/passwd", "n\nm": [None, {"$(touch canary)": True}]},
+        {"plain": 'it\'s "so" \\ and \N{SNOWMAN} \N{PILE OF POO}', "number": 1.5, "yes": True, "list": ["a b"]},
+    ],
+)
+async def test_what_is_copied_is_one_line_that_a_shell_takes_for_the_same_call(
+    hostile: BusyFleet, open_console: Opener, tmp_path: Path, parameters: dict[str, Any]
+) -> None:
+    """Nothing in it runs, and nothing acts on the terminal that it is pasted into, whatever the schema proposes."""
+    console = await open_console(hostile.fleet.manager_url)
+    for name, key in (("asCurl", "-d"), ("asAgentctl", "-p")):
+        line = await console.page.evaluate(
+            f"async (given) => (await import('{await code(console)}/execute/copy.js'))"
+            f".{name}('planner', given, {{mode: 'follow', key: '', signedIn: true}})",
+            parameters,
+        )
+        assert not STEERING.search(line)
+        assert "\n" not in line
+        arguments, stdin = typed(line, tmp_path)
+        if key == "-d":
+            assert json.loads(arguments[arguments.index("-d") + 1]) == {"parameters": parameters}
+        elif "-f" in arguments:
+            assert json.loads(stdin) == parameters
+        else:
+            pairs = [value for option, value in pairwise(arguments) if option == "-p"]
+            assert read_parameters(pairs, None) == parameters
+
+
+async def code(console: Console) -> str:
+    """Give where the page's modules are."""
+    source: str = await console.value("document.querySelector('script[type=module]').src")
+    return source.rpartition("/")[0]
+
+
+def typed(line: str, folder: Path) -> tuple[list[str], str]:
+    """Give the arguments that a real shell hands on, and what stands on standard input; it does nothing else."""
+    told = "{ printf '%s\\0' \"$@\"; printf '\\0'; case \" $* \" in *' -f - '*) cat;; esac; }"
+    script = f"curl() {told}\nagentctl() {told}\n{line}\n"
+    run = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    assert list(folder.iterdir()) == []
+    arguments, _, stdin = run.stdout.partition("\0\0")
+    return arguments.split("\0"), stdin
 
 
 async def test_an_address_is_not_a_way_in(hostile: BusyFleet, open_console: Opener) -> None:
