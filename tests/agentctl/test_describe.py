@@ -28,12 +28,17 @@ def test_describe_agent_tells_all(manager: FakeManager) -> None:
         'mode   one of ["a", "b"]   no',
         "State:     stopping, NOT reachable",
         "Tasks:     1 of 4 run, 0 wait",
-        "Drain:    stop, 20s left, eta -",
+        "Drain:     stop, 20s left, eta -",
         "t-1  age 3s  -  eta -  ada",
         "unreachable: connect refused, since 2026-01-01T12:00:00Z",
         "a-1   stop     running   ada",
     ):
         assert " ".join(part.split()) in " ".join(run.stdout.split()), run.stdout
+    lines = run.stdout.splitlines()
+    drain_line, state_line = (
+        next(one for one in lines if one.startswith(f"    {name}:")) for name in ("Drain", "State")
+    )
+    assert drain_line.index("stop") == state_line.index("stopping")  # one column of values
 
 
 def test_describe_task_tells_its_result_or_problem(manager: FakeManager) -> None:

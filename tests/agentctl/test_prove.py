@@ -65,7 +65,7 @@ def test_the_report_shows_what_each_agent_s_drains_and_calls_came_to(manager: Fa
     ("counted", "said"),
     [
         (page(cut=1, tasks_cut=2), "2 tasks cut by a drain's deadline"),
-        (page(lost=1), "1 drains without a last word"),
+        (page(lost=1), "1 drain without a last word"),
         (page(c502=1, c504=2), "3 calls answered 502 or 504, whose outcome may be unknown"),
     ],
 )
@@ -122,7 +122,7 @@ def test_refusals_are_no_loss_and_unknown_outcomes_are(manager: FakeManager) -> 
     manager.on("POST", EXECUTE, fine, refused, refusal(500, "agent-failed"), fine)
     run = prove(manager)
     assert run.returncode == 0, run.stderr
-    assert "1 were refused with no work begun" in run.stderr
+    assert "1 call was refused with no work begun" in run.stderr
     (problems,) = [line for line in run.stderr.splitlines() if line.startswith("problems: ")]
     assert set(problems.removeprefix("problems: ").split(", ")) == {"unavailable 1", "agent-failed 1"}
     counting(manager, page(), page(clean=1))
@@ -135,7 +135,7 @@ def test_refusals_are_no_loss_and_unknown_outcomes_are(manager: FakeManager) -> 
         fine,
     )
     run = prove(manager)
-    assert (run.returncode, "not proved: 1 calls were interrupted, of 1 nobody knows" in run.stderr) == (1, True)
+    assert (run.returncode, "not proved: 1 call was interrupted, of 1 nobody knows" in run.stderr) == (1, True)
     assert run.stdout.splitlines()[0].startswith("planner: restart under load, ")
 
 
@@ -144,7 +144,7 @@ def test_refusals_are_no_loss_and_unknown_outcomes_are(manager: FakeManager) -> 
     [
         ("failed", page(), "cannot restart planner: the action failed"),
         ("succeeded", page(), "the manager counted no drain meanwhile"),
-        ("succeeded", page(lost=1), "0 tasks were cut, 1 drains had no last word"),
+        ("succeeded", page(lost=1), "0 tasks were cut, 1 drain had no last word"),
     ],
 )
 def test_what_speaks_against_it_is_said(manager: FakeManager, state: str, after: Reply, said: str) -> None:

@@ -133,3 +133,33 @@ def test_the_shell_completes_agent_ids(manager: FakeManager) -> None:
             command, env=environment(url, **words), capture_output=True, text=True, check=False, timeout=20
         )
         assert (run.stdout.strip(), run.stderr) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("cancel t-", ["t-1", "t-2"]),
+        ("describe task t-2", ["t-2"]),
+        ("drain planner --cancel t-1", ["t-1"]),
+        ("wait planner --for state=st", ["state=starting", "state=stopping", "state=stopped"]),
+    ],
+)
+def test_the_shell_completes_tasks_and_states(manager: FakeManager, words: str, expected: list[str]) -> None:
+    """Of tasks those whose id may stand in a command line as it is."""
+    tasks = [{"taskId": one} for one in ("t-1", "t-2", "t-$(date)", "other")]
+    manager.on("GET", "/api/tasks", {"tasks": tasks})
+    asked = {
+        "COMP_WORDS": f"agentctl {words}",
+        "COMP_CWORD": str(len(words.split())),
+        "_AGENTCTL_COMPLETE": "bash_complete",
+    }
+    run = agentctl(manager=manager.url, variables=asked)
+    assert (run.stdout.split(), run.stderr) == ([f"plain,{one}" for one in expected], "")
+
+
+@pytest.mark.parametrize("group", ["get", "describe"])
+def test_no_short_help_is_cut(group: str) -> None:
+    """What a group's help says of its commands ends where its author ended it."""
+    assert "..." not in agentctl(group, "--help", variables={"COLUMNS": "80"}).stdout.replace(
+        "[OPTIONS] COMMAND [ARGS]...", ""
+    )

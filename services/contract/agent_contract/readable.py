@@ -52,7 +52,7 @@ def render(line: Mapping[str, Any], *, colour: bool) -> str:
     facts = " ".join(
         f"{_in_line(name)}={_fact(value)}"
         for name, value in line.items()
-        if name not in _LEFT_OUT and name != "exception"
+        if name not in _LEFT_OUT and name != "exception" and value is not None
     )
     message = f"\n{_BELOW}".join(harmless(str(line.get("message", ""))).split("\n"))
     mark, plain = (f"\x1b[{_COLOURS.get(level, '0')}m", "\x1b[0m") if colour else ("", "")

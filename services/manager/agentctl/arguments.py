@@ -1,4 +1,4 @@
-"""The arguments that many commands share: agent ids, durations."""
+"""The arguments that many commands share: ids of agents and tasks, durations."""
 
 from typing import Any
 
@@ -26,6 +26,19 @@ class AgentIdType(click.ParamType):  # type: ignore[type-arg]  # generic only in
         return agent_ids(ctx, incomplete)
 
 
+class TaskIdType(click.ParamType):  # type: ignore[type-arg]  # the same
+    """A task's id, of any form; the shell completes those that the manager knows."""
+
+    name = "task"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        """Give the ids that begin so; an absent manager completes nothing."""
+        from agentctl.completion import task_ids  # noqa: PLC0415  # only the shell's completion needs it
+
+        del param
+        return task_ids(ctx, incomplete)
+
+
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # the same
     """A duration: seconds, or `90s`, `5m`, `1h30m`."""
 
@@ -42,4 +55,5 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # the same
 
 
 AGENT_ID = AgentIdType()
+TASK_ID = TaskIdType()
 DURATION = DurationType()

@@ -1,5 +1,6 @@
 """`agentctl completion`: the script that lets the shell complete commands, options and agent ids."""
 
+import re
 from typing import Final
 
 import click
@@ -11,6 +12,8 @@ from agentctl.failures import CommandFailed
 from agentctl.terminal import say
 
 _VARIABLE: Final = "_AGENTCTL_COMPLETE"
+_PLAIN: Final = re.compile(r"[\w-]{1,64}\Z", re.ASCII)
+"""A task's id that needs no quoting."""
 
 
 @click.command()
@@ -32,12 +35,24 @@ def agent_ids(context: click.Context, beginning: str) -> list[CompletionItem]:
 
     The shell puts them into a command line: what is no agent's id is left out.
     """
+    from agentctl.watch import FLEET  # noqa: PLC0415  # the script itself needs no client
+
+    ids = _known(context, FLEET, "agents", "id")
+    return [CompletionItem(one) for one in ids if one.startswith(beginning) and is_agent_id(one)]
+
+
+def task_ids(context: click.Context, beginning: str) -> list[CompletionItem]:
+    """Give the ids of the tasks that the manager knows and that begin so, as `agent_ids` does."""
+    ids = _known(context, "/api/tasks", "tasks", "taskId")
+    return [CompletionItem(one) for one in ids if one.startswith(beginning) and _PLAIN.match(one)]
+
+
+def _known(context: click.Context, path: str, name: str, member: str) -> list[str]:
     from agentctl.connection import manager_of  # noqa: PLC0415  # the script itself needs no client
-    from agentctl.watch import FLEET, fleet_of  # noqa: PLC0415  # the same
+    from agentctl.views import members  # noqa: PLC0415  # the same
 
     try:
         with manager_of(context) as manager:
-            known = fleet_of(manager.get(FLEET))
-        return [CompletionItem(name) for name in known if name.startswith(beginning) and is_agent_id(name)]
+            return [str(one.get(member)) for one in members(manager.get(path), name)]
     except CommandFailed:
         return []

@@ -8,7 +8,7 @@ import click
 from agent_contract.durations import format_duration
 from agent_contract.readable import harmless
 
-from agentctl.arguments import AGENT_ID
+from agentctl.arguments import AGENT_ID, TASK_ID
 from agentctl.client import Manager
 from agentctl.connection import talks_to_manager
 from agentctl.grace import grace
@@ -28,7 +28,7 @@ def describe() -> None:
     """Tell all about an agent or a task."""
 
 
-@describe.command()
+@describe.command(short_help="Tell all about an agent.")
 @click.argument("agent_id", metavar="NAME", type=AGENT_ID)
 @talks_to_manager
 def agent(manager: Manager, agent_id: str) -> None:
@@ -41,8 +41,8 @@ def agent(manager: Manager, agent_id: str) -> None:
     say("\n".join([*lines, *_section("Actions", _actions(actions))]))
 
 
-@describe.command()
-@click.argument("task_id", metavar="NAME")
+@describe.command(short_help="Tell all about a task.")
+@click.argument("task_id", metavar="NAME", type=TASK_ID)
 @click.option("--agent", "agent_id", type=AGENT_ID, metavar="ID", help="The agent that has it.")
 @talks_to_manager
 def task(manager: Manager, task_id: str, agent_id: str | None) -> None:
@@ -90,8 +90,9 @@ def _instance(view: Instance) -> list[str]:
         ("Tasks", f"{view.running or 0} of {text(view.max_concurrency)} run, {view.queued or 0} wait"),
         ("Problem", _problem(view.problem)),
     ]
-    drain = [] if view.drain is None else _drain(view.drain)
-    return [one_line(view.instance_id), *_indented([*_fields(fields), *drain])]
+    drain = [] if view.drain is None else _drain_fields(view.drain)
+    blockers = [] if view.drain is None else [_blocker(one) for one in view.drain.blockers]
+    return [one_line(view.instance_id), *_indented([*_fields([*fields, *drain]), *blockers])]
 
 
 def _pod(view: Pod) -> str:
@@ -101,12 +102,11 @@ def _pod(view: Pod) -> str:
     return f"{where}: {text(view.phase)}{ready}" + (f" ({view.reason})" if view.reason else "")
 
 
-def _drain(view: Drain) -> list[str]:
-    fields: list[Field] = [
+def _drain_fields(view: Drain) -> list[Field]:
+    return [
         ("Drain", f"{view.reason}, {duration(view.remaining_seconds)} left, eta {duration(view.eta_seconds)}"),
         ("Deadline", _time(view.deadline)),
     ]
-    return [*_fields(fields), *(_blocker(one) for one in view.blockers)]
 
 
 def _blocker(view: Blocker) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from agentctl.arguments import AGENT_ID
+from agentctl.arguments import AGENT_ID, TASK_ID
 from agentctl.client import Manager
 from agentctl.connection import talks_to_manager
 from agentctl.failures import CommandFailed, Exit
@@ -58,7 +58,7 @@ def agents(manager: Manager, name: str | None, output: Format, *, watch: bool) -
     _get_of_fleet(manager, name, name, _agent_items, Printer("agent", AGENTS, output), watch=watch)
 
 
-@get.command()
+@get.command(short_help="List the processes of agents.")
 @click.argument("name", required=False)
 @_agent_option
 @output_option
@@ -69,8 +69,8 @@ def instances(manager: Manager, name: str | None, agent_id: str | None, output: 
     _get_of_fleet(manager, agent_id, name, _instance_items, Printer("instance", INSTANCES, output), watch=watch)
 
 
-@get.command()
-@click.argument("name", required=False)
+@get.command(short_help="List tasks that run, wait, or ended lately.")
+@click.argument("name", required=False, type=TASK_ID)
 @_agent_option
 @output_option
 @_watch_option

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from agentctl.arguments import AGENT_ID, DURATION
+from agentctl.arguments import AGENT_ID, DURATION, TASK_ID
 from agentctl.client import Manager
 from agentctl.connection import talks_to_manager
 from agentctl.failures import CommandFailed
@@ -19,7 +19,7 @@ from agentctl.watch import FLEET
 @click.argument("agent_id", metavar="ID", type=AGENT_ID)
 @click.option("--extend", "seconds", type=DURATION, metavar="D", help="Move the deadline to D from now.")
 @click.option("--abort", is_flag=True, help="Call the drain off: the agent goes on as before.")
-@click.option("--cancel", "task_id", metavar="TASK", help="Cancel a task that holds it.")
+@click.option("--cancel", "task_id", type=TASK_ID, metavar="TASK", help="Cancel a task that holds it.")
 @click.option("--instance", "instance_id", metavar="I", help="Only this instance.")
 @talks_to_manager
 def drain(
@@ -39,7 +39,7 @@ def drain(
 
 
 @click.command()
-@click.argument("task_id", metavar="TASK")
+@click.argument("task_id", metavar="TASK", type=TASK_ID)
 @click.option("--agent", "agent_id", type=AGENT_ID, metavar="ID", help="The agent that has it.")
 @talks_to_manager
 def cancel(manager: Manager, task_id: str, agent_id: str | None) -> None:

@@ -24,7 +24,12 @@ _DEFAULT_SECONDS: Final = 60.0
 @click.command()
 @click.argument("agent_id", metavar="ID", type=AGENT_ID)
 @click.option(
-    "--for", "condition", required=True, metavar="state=running", help=f"state= and one of {', '.join(_STATES)}."
+    "--for",
+    "condition",
+    required=True,
+    metavar="state=running",
+    shell_complete=lambda _, __, begun: [one for one in map("state={}".format, _STATES) if one.startswith(begun)],
+    help=f"state= and one of {', '.join(_STATES)}.",
 )
 @click.option("--timeout", type=DURATION, default=_DEFAULT_SECONDS, metavar="D", help="How long, 60s if not said.")
 @talks_to_manager

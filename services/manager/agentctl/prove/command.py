@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import click
 import msgspec
+from agent_contract.counting import counted
 from click.core import ParameterSource
 
 from agentctl.act import Order
@@ -18,7 +19,7 @@ from agentctl.connection import talks_to_manager
 from agentctl.failures import CommandFailed, Exit
 from agentctl.output import print_value
 from agentctl.parameters import read_parameters
-from agentctl.prove.counted import Counts, Record, counted
+from agentctl.prove.counted import Counts, Record, read_counts
 from agentctl.prove.load import Load
 from agentctl.prove.restart import Proof, prove_restart
 from agentctl.tables import print_table
@@ -45,7 +46,14 @@ _OF_RESTART: Final = ("file", "pairs", "calls", "per_second", "strategy", "resta
 @click.option(
     "--since", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Only what came since FILE."
 )
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="How to print it.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="How to print it.",
+)
 @talks_to_manager
 def prove(
     manager: Manager,
@@ -79,7 +87,7 @@ def _refuse_load_options() -> None:
 
 
 def _report(manager: Manager, output: Format, since: str | None) -> None:
-    record = counted(manager)
+    record = read_counts(manager)
     if since is not None:
         record = record.since(_read_record(Path(since)))
     if output != "table":
@@ -110,11 +118,11 @@ def _row(one: Counts) -> tuple[str, ...]:
 
 def _loss(one: Counts) -> str:
     parts = [
-        (one.tasks_cut, "tasks cut by a drain's deadline"),
-        (one.lost, "drains without a last word"),
-        (one.unclear, "calls answered 502 or 504, whose outcome may be unknown"),
+        (one.tasks_cut, "task", "cut by a drain's deadline"),
+        (one.lost, "drain", "without a last word"),
+        (one.unclear, "call", "answered 502 or 504, whose outcome may be unknown"),
     ]
-    return f"{one.agent}: {', '.join(f'{number} {what}' for number, what in parts if number)}"
+    return f"{one.agent}: {', '.join(f'{counted(number, what)} {how}' for number, what, how in parts if number)}"
 
 
 def _show_proof(proof: Proof, output: Format) -> None:

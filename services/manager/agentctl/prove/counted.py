@@ -83,7 +83,7 @@ def _not_comparable(why: str) -> CommandFailed:
     return CommandFailed(f"cannot tell what came since: {why}", Exit.CONFLICT)
 
 
-def counted(manager: Manager) -> Record:
+def read_counts(manager: Manager) -> Record:
     """Give what the manager counted so far; raises CommandFailed where it does not say."""
     version: dict[str, Any] = read(manager.get("/api/version"), dict)
     agents: dict[str, Counts] = {}

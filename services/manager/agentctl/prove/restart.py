@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from agent_contract.counting import counted
 
 from agentctl.act import Order, give
 from agentctl.client import Manager
 from agentctl.failures import CommandFailed
-from agentctl.prove.counted import Counts, counted
+from agentctl.prove.counted import Counts, read_counts
 from agentctl.prove.ledger import Ledger
 from agentctl.prove.load import Load
 from agentctl.terminal import note
@@ -30,7 +31,7 @@ class Proof(msgspec.Struct, kw_only=True):
     def title(self) -> str:
         """Say what was done."""
         what = "calls alone" if self.verb is None else f"{self.verb} under load"
-        return f"{self.agent}: {what}, {self.ledger.numbers()['calls']} calls in {self.seconds:.1f} s"
+        return f"{self.agent}: {what}, {counted(self.ledger.numbers()['calls'], 'call')} in {self.seconds:.1f} s"
 
     def doubts(self) -> list[str]:
         """Give what speaks against it that nothing was lost."""
@@ -38,11 +39,13 @@ class Proof(msgspec.Struct, kw_only=True):
         if self.failure is not None:
             doubts.append(self.failure)
         if self.ledger.lost:
-            doubts.append(f"{numbers['interrupted']} calls were interrupted, of {numbers['unknown']} nobody knows")
+            doubts.append(f"{_were(numbers['interrupted'], 'call')} interrupted, of {numbers['unknown']} nobody knows")
         if numbers["calls"] != numbers["refused"] + numbers["accepted"]:
             doubts.append("the ledger does not add up: a call has no outcome")
         if self.drains.cut or self.drains.lost or self.drains.tasks_cut:
-            doubts.append(f"{self.drains.tasks_cut} tasks were cut, {self.drains.lost} drains had no last word")
+            doubts.append(
+                f"{_were(self.drains.tasks_cut, 'task')} cut, {counted(self.drains.lost, 'drain')} had no last word"
+            )
         if self.verb is not None and self.failure is None and not self.drains.drains:
             doubts.append("the manager counted no drain meanwhile")
         return doubts
@@ -50,10 +53,10 @@ class Proof(msgspec.Struct, kw_only=True):
     def conclusion(self) -> str:
         """Say it in one line."""
         numbers = self.ledger.numbers()
-        refused = f", {numbers['refused']} were refused with no work begun" if numbers["refused"] else ""
-        number = self.drains.drains
-        drains = f"; {number} {'drain was' if number == 1 else 'drains were'} clean" if self.verb is not None else ""
-        return f"nothing was lost: {numbers['accepted']} calls were accepted and each has its outcome{refused}{drains}"
+        refused = f", {_were(numbers['refused'], 'call')} refused with no work begun" if numbers["refused"] else ""
+        drains = f"; {_were(self.drains.drains, 'drain')} clean" if self.verb is not None else ""
+        accepted = f"{_were(numbers['accepted'], 'call')} accepted and each has its outcome"
+        return f"nothing was lost: {accepted}{refused}{drains}"
 
     def members(self) -> dict[str, Any]:
         """Give it for programs."""
@@ -80,7 +83,7 @@ def prove_restart(manager: Manager, agent_id: str, load: Load, calls: int, resta
     except CommandFailed as failure:
         message = f"nothing was proved, for the first call failed: {failure}"
         raise CommandFailed(message, failure.exit_code, code=failure.code) from failure
-    before, began = counted(manager), time.monotonic()
+    before, began = read_counts(manager), time.monotonic()
     failures: list[str] = []
     with load.going(calls):
         if restart is not None:
@@ -90,9 +93,13 @@ def prove_restart(manager: Manager, agent_id: str, load: Load, calls: int, resta
         verb=None if restart is None else restart.called,
         seconds=time.monotonic() - began,
         ledger=load.ledger,
-        drains=counted(manager).since(before).of(agent_id),
+        drains=read_counts(manager).since(before).of(agent_id),
         failure=next(iter(failures), None),
     )
+
+
+def _were(number: int, thing: str) -> str:
+    return f"{counted(number, thing)} {'was' if number == 1 else 'were'}"
 
 
 def _failures(do: Callable[[], None]) -> list[str]:
