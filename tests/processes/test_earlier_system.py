@@ -58,7 +58,7 @@ async def test_after_a_signal_it_still_answers(launch: Launch) -> None:
 async def test_nothing_resumes_a_drain(launch: Launch) -> None:
     """`resume` answered 200 and `running` while the process was leaving."""
     adapter = await launch()
-    call = asyncio.create_task(adapter.execute({"seconds": 0.3}))
+    call = asyncio.create_task(adapter.execute({"seconds": 1.5}))
     await adapter.begun()
     await adapter.act("stop")
     answer = await adapter.client.post("/action", json={"action": "resume"})
