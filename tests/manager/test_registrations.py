@@ -209,6 +209,18 @@ async def test_registrations_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyP
     await desk.come("a1", "http://127.0.0.1:1")
 
 
+async def test_agents_that_left_at_once_are_bounded_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is listed for a while: who comes and goes under ever new names gets 503; those that are known may come."""
+    monkeypatch.setattr(registrations, "MOST_INSTANCES", 2)
+    for number in (1, 2):
+        await desk.come(f"a{number}", f"http://127.0.0.1:{number}", agent_id=f"agent-{number}")
+        desk.registry.unregister(Unregistration(f"agent-{number}", f"a{number}", "stop"))
+    with pytest.raises(Problem) as caught:
+        await desk.come("a3", "http://127.0.0.1:3", agent_id="agent-3")
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "30"})
+    await desk.come("a4", "http://127.0.0.1:4", agent_id="agent-2")
+
+
 async def test_memory_of_conflicts_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand of them are told apart, no more."""
     monkeypatch.setattr(registrations, "_MOST_CONFLICTS", 2)

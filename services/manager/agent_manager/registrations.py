@@ -113,12 +113,19 @@ class Registrations:
         known = self._registry.instances.get(registration.instance_id)
         if known is not None and known.agent_id != registration.id:
             raise self._conflict(registration, known.origin, f"this instance id is one of {known.agent_id}")
-        if known is None and len(self._registry.instances) >= MOST_INSTANCES:
-            detail = f"{MOST_INSTANCES} instances are known: no more are taken"
-            raise Problem("unavailable", detail, headers={"Retry-After": "30"})
-        if known is None and self._registry.count_of(registrant) >= MOST_OF_ONE:
-            detail = f"{MOST_OF_ONE} instances are known from {registrant}: no more are taken from there"
-            raise Problem("unavailable", detail, headers={"Retry-After": "30"})
+        full = None if known is not None else self._full(registration.id, registrant)
+        if full is not None:
+            raise Problem("unavailable", f"{full}: no more are taken", headers={"Retry-After": "30"})
+
+    def _full(self, agent_id: str, registrant: str) -> str | None:
+        """Say why there is no room for one more instance."""
+        if len(self._registry.instances) >= MOST_INSTANCES:
+            return f"{MOST_INSTANCES} instances are known"
+        if self._registry.find(agent_id) is None and len(self._registry.agents) >= MOST_INSTANCES:
+            return f"{MOST_INSTANCES} agents are known, with those that have just left"
+        if self._registry.count_of(registrant) >= MOST_OF_ONE:
+            return f"{MOST_OF_ONE} instances are known from {registrant}"
+        return None
 
     def _claim(self, registration: Registration, origin: Origin) -> Claim:
         known = self._registry.instances.get(registration.instance_id)

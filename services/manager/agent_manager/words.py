@@ -67,7 +67,8 @@ def take_description(record: AgentRecord, instance: Instance, said: Described) -
         instance.max_concurrency = said.max_concurrency
     record.said_name = said.name
     record.said_description = said.description
-    record.said_parameters_schema = said.parameters_schema
+    schema = said.parameters_schema
+    record.said_schema = None if schema is None else msgspec.json.encode(schema)
 
 
 def take_beat(instance: Instance, beat: Heartbeat) -> bool:
