@@ -81,7 +81,7 @@ class Execution:
         if task is None:
             raise Problem("unknown-task", f"no task {task_id!r} here within the last hour")
         if task.outcome is not None:
-            raise Problem("already-ended", f"task {task_id} has {task.state} already")
+            raise Problem("already-ended", f"task {task_id} has ended already: {task.state}")
         self._cut(task, "cancelled", _cancelled(started=task.started_at is not None))
         return task
 

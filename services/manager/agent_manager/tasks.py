@@ -67,7 +67,7 @@ class Tasks:
         """Cancel a task; raises as `find` does, and 409 `already-ended`."""
         kept = self._results.find(agent_id, task_id)
         if kept is not None:
-            raise Problem("already-ended", f"task {task_id} has {kept.task.state} already")
+            raise Problem("already-ended", f"task {task_id} has ended already: {kept.task.state}")
         return await self._forwarded(agent_id, task_id, "DELETE")
 
     async def _forwarded(self, agent_id: str, task_id: str, method: str) -> Answer:
