@@ -6,6 +6,7 @@ gave such an address (DNS rebinding), which to the browser is the page's own ori
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 
 Headers = Mapping[bytes, bytes]
 """A request's headers by their names in lower case."""
@@ -29,9 +30,13 @@ def may_be_rebound(headers: Headers) -> bool:
     An address is nobody's to give; names of one label, and those below `localhost` (RFC 6761), are not in the DNS of
     the outside. Without a `Host` no browser asks.
     """
-    host = headers.get(b"host", b"").decode("latin-1")
-    name, _, port = host.rpartition(":")
-    name = (name if port.isdecimal() else host).rstrip(".:").lower()
+    return _is_outside_name(headers.get(b"host", b""))
+
+
+@lru_cache(maxsize=256)  # every call asks, and clients call by a handful of names
+def _is_outside_name(host: bytes) -> bool:
+    name, _, port = host.decode("latin-1").rpartition(":")
+    name = (name if port.isdecimal() else host.decode("latin-1")).rstrip(".:").lower()
     return "." in name and not name.endswith(".localhost") and not _is_address(name)
 
 

@@ -8,22 +8,20 @@ what changes something is refused to a page of another origin, where a cookie st
 `Sec-Fetch-Site` or `Origin` must say that it is our own, and a cookie needs a header beside it that no form can send.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Literal
 
 import msgspec
 from agent_contract.identity import is_agent_id
 from agent_contract.problems import Problem
-from agent_contract.same_origin import is_of_this_origin, may_be_rebound
+from agent_contract.same_origin import Headers, is_of_this_origin, may_be_rebound
 
 from agent_manager.credentials import ApiKey, Credentials, Role
 from agent_manager.oidc import OidcTokens
 from agent_manager.sessions import Session, Sessions
 from agent_manager.token_reviews import ReviewedTokens
 
-Headers = Mapping[bytes, bytes]
-"""A request's headers by their names in lower case."""
 FailureReason = Literal["missing", "unknown", "role", "other-agent", "other-site"]
 
 KnownBy = Literal["none", "key", "session", "oidc", "token"]

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 
 from agent_contract.asgi import Disconnected, Receive, Scope, Send, send_answer, send_problem
 from agent_contract.problems import Problem
+from agent_contract.same_origin import Headers
 from msgspec import Struct
 
-from agent_manager.access import NOBODY, Caller, Headers, Who
+from agent_manager.access import NOBODY, Caller, Who
 from agent_manager.audit import Deed
 from agent_manager.handlers.auditing import note_refusal
 from agent_manager.handlers.requests import manager_behind

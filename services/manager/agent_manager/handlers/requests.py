@@ -6,10 +6,11 @@ from typing import Any, Final, cast
 import msgspec
 from agent_contract.asgi import Receive, Scope, content_length, decode_request, read_body
 from agent_contract.problems import Problem
+from agent_contract.same_origin import Headers
 from litestar import Request
 from litestar.datastructures import State
 
-from agent_manager.access import Caller, Headers
+from agent_manager.access import Caller
 from agent_manager.manager import Manager
 
 AnyRequest = Request[Any, Any, State]
