@@ -91,7 +91,7 @@ async def test_a_task_is_not_unknown_while_an_instance_cannot_be_asked(rig: Mana
     await rig.adapter()
     silent = await rig.adapter()
     silent.silent = True
-    answer = await rig.client.get(f"{ONE}/tasks/nothing")
+    answer = await rig.client.get(f"{ONE}/tasks/{new_id()}")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 

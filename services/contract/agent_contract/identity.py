@@ -7,21 +7,12 @@ import uuid_utils
 
 AGENT_ID_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _AGENT_ID: Final = re.compile(AGENT_ID_PATTERN.removesuffix("$") + r"\Z")
-_TASK_ID: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~-]{1,128}\Z")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
 def is_agent_id(text: str) -> bool:
     """Tell whether `text` is a DNS label in lower case (RFC 1123), 1 to 63 characters."""
     return _AGENT_ID.match(text) is not None
-
-
-def is_task_id(text: str) -> bool:
-    """Tell whether `text` can name a task in a path: 1 to 128 unreserved characters (RFC 3986), and no dots alone.
-
-    Ids made here are UUIDs; an adapter that is not ours may have others.
-    """
-    return _TASK_ID.match(text) is not None
 
 
 def is_uuid(text: str) -> bool:

@@ -1,10 +1,9 @@
 """What a forwarded call is answered with: the adapter's answer as it came, or a problem of the manager's own."""
 
-import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from agent_contract.identity import is_task_id
+from agent_contract.identity import is_uuid
 from agent_contract.problems import MEDIA_TYPE, REFUSED_HEADER, Problem
 from msgspec import Struct
 
@@ -16,8 +15,8 @@ REFUSED: Final = REFUSED_HEADER.lower().encode()
 TASK_ID: Final = b"x-task-id"
 _INSTANCE: Final = b"x-agent-instance"
 _LOCATION: Final = b"location"
-_TASK: Final = re.compile(rb"/tasks/([!-~]+)")
-"""Where alone an adapter may send its caller: it becomes a path of the manager."""
+_TASKS: Final = b"/tasks/"
+"""Where alone an adapter may send its caller, to a task of its own: it becomes a path of the manager."""
 _CROSSING: Final = frozenset(
     (
         b"accept",
@@ -89,7 +88,7 @@ def relayed(
                 named = True
             elif name == REFUSED:
                 refusal = value.decode("latin-1")
-        elif name == _LOCATION and (found := _TASK.fullmatch(value)) and is_task_id(found[1].decode("ascii")):
+        elif name == _LOCATION and value.startswith(_TASKS) and is_uuid(value[len(_TASKS) :].decode("latin-1")):
             headers.append((name, b"/api/agent-services/%b%b" % (agent_id.encode(), value)))
     if not named:
         headers.append((TASK_ID, task_id.encode()))

@@ -4,7 +4,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
-from agent_contract.identity import is_task_id
+from agent_contract.identity import is_uuid
 from agent_contract.problems import Problem
 from msgspec import UNSET, Struct, UnsetType
 
@@ -72,7 +72,7 @@ class Tasks:
 
     async def _forwarded(self, agent_id: str, task_id: str, method: str) -> Answer:
         instances = self._queries.instances(agent_id)
-        if is_task_id(task_id):  # else it would be another path at the instance
+        if is_uuid(task_id):  # else it would be another path at the instance
             place = self._places.find(task_id)
             first = [one for one in instances if one.instance_id == place]
             for asked in (first, [one for one in instances if one not in first]):

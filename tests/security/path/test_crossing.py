@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 
 import pytest
+from agent_contract.identity import new_id
 
 from tests.manager.fake_adapter import Call
 from tests.manager.manager_rig import ALL, running_manager
@@ -71,7 +72,8 @@ async def test_an_agent_sends_its_caller_to_no_other_place(location: str) -> Non
     """A place that is no task of its own stays behind; one that is becomes a path of the manager."""
     async with running_manager() as rig:
         adapter = await rig.adapter()
-        for given, shown in ((location, None), ("/tasks/01a2-b", f"{ALL}/echo/tasks/01a2-b")):
+        task = f"/tasks/{new_id()}"
+        for given, shown in ((location, None), (task, f"{ALL}/echo{task}")):
             adapter.execute = partial(Call.answer, status=202, headers={"Location": given})
             assert (await rig.execute()).headers.get("location") == shown
 
