@@ -46,7 +46,7 @@ FLOORS = {
         {"process", "__main__"},
     ],
     "agent_manager": [
-        {"config", "credentials", "agent_tokens", "oidc", "agent_client", "background", "changes"},
+        {"config", "credentials", "agent_tokens", "oidc", "agent_client", "background", "changes", "networks"},
         {"records", "words", "liveness", "flapping", "fleet", "departures", "desired_states", "journal", "queries"}
         | {
             "cluster",

@@ -102,8 +102,9 @@ def test_they_are_asked_often_enough() -> None:
     assert streams.LOOK_SECONDS + 1 < 10
 
 
-async def test_a_reader_who_is_refused_gets_nothing_more_though_it_was_slow() -> None:
+async def test_a_reader_who_is_refused_gets_nothing_more_though_it_was_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """What came while it did not read is not handed over afterwards."""
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.01)
     allowed, refused = True, asyncio.Event()
 
     def check() -> None:
@@ -115,7 +116,7 @@ async def test_a_reader_who_is_refused_gets_nothing_more_though_it_was_slow() ->
         while True:
             yield b"secret"
 
-    frames = streams.while_allowed(check, source(), lambda problem: problem.code.encode(), 0.01)
+    frames = streams.while_allowed(check, source(), lambda problem: problem.code.encode())
     assert await anext(frames) == b"secret"
     allowed = False
     await refused.wait()  # meanwhile the reader does not read

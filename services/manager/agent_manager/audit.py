@@ -15,7 +15,7 @@ from msgspec import Struct
 from agent_manager.access import NOBODY, Caller
 from agent_manager.actions import Action
 from agent_manager.journal import Journal
-from agent_manager.login_attempts import network_of
+from agent_manager.networks import network_of
 
 Outcome = Literal["ordered", "done", "refused", "failed"]
 """`ordered`: taken, and another line of the same `action_id` will tell its end."""

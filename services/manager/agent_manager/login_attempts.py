@@ -1,18 +1,17 @@
 """How often an address may guess: whoever gave a wrong key too often waits."""
 
-import ipaddress
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from agent_contract.problems import Problem
 
+from agent_manager.networks import network_of
+
 MOST_FAILURES: Final = 10
 WINDOW_SECONDS: Final = 60.0
 _MOST_ADDRESSES: Final = 10_000
 """About 5 MB; the address that has failed least lately is forgotten first."""
-_V6_NETWORK: Final = 64
-"""What one customer has at least: more addresses than anyone could count."""
 
 
 class LoginAttempts:
@@ -40,14 +39,3 @@ class LoginAttempts:
         self._failures[network] = failures
         if len(self._failures) > _MOST_ADDRESSES:
             del self._failures[next(iter(self._failures))]
-
-
-def network_of(host: str) -> str:
-    """Give what failures are counted by: the address, or the /64 that an IPv6 one lies in."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, _V6_NETWORK), strict=False))
-    return str(address)

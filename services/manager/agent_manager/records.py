@@ -218,7 +218,6 @@ class AgentRecord(Struct, eq=False, kw_only=True):
     def parameters_schema(self) -> dict[str, Any] | None:
         """The configured schema of its parameters, else the one that its instances made from their code."""
         configured = None if self.configured is None else self.configured.parameters_schema
-        if isinstance(configured, dict) or self.said_schema is None:
-            return configured if isinstance(configured, dict) else None
-        said: dict[str, Any] = msgspec.json.decode(self.said_schema)
-        return said
+        if isinstance(configured, dict):
+            return configured
+        return None if self.said_schema is None else msgspec.json.decode(self.said_schema, type=dict[str, Any])

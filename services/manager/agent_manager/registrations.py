@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from agent_manager.agent_client import Origin
 from agent_manager.journal import Journal
-from agent_manager.login_attempts import network_of
+from agent_manager.networks import network_of
 from agent_manager.queries import InstanceQueries, QueryFailed
 from agent_manager.records import Instance
 from agent_manager.registry import Registry

@@ -108,14 +108,14 @@ class Sessions:
 
     def _verified(self, token: str, secret: bytes, key: ApiKey) -> Session | None:
         # `exp` is held against the clock that was given, not against the library's own
-        options: Any = {"require": ["iss", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
+        options: Any = {"require": ["iss", "sub", "iat", "exp", "jti"], "verify_exp": False, "verify_iat": False}
         try:
             claims = jwt.decode(token, secret, [_ALGORITHM], options, issuer=_ISSUER)
             began_at, ends_at = _time(claims["iat"]), _time(claims["exp"])
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError, OSError):
             return None
         now = self._wall()
-        session_id = str(claims.get("jti") or sha256(token.encode()).hexdigest())  # managers of before 'jti' gave none
+        session_id = str(claims["jti"])
         over = now >= ends_at or (began_at - now).total_seconds() > _LATE_SECONDS or claims["sub"] != key.name
         if over or session_id in self._ended:
             return None

@@ -168,7 +168,7 @@ class ClusterApi:
     async def close(self) -> None:
         """Close every connection; those that a request left when it was cancelled say farewell meanwhile."""
         await self._client.close()
-        await asyncio.sleep(_FAREWELL_SECONDS)
+        await asyncio.sleep(_FAREWELL_SECONDS)  # the client tells nobody when they have
 
     async def _send(
         self,

@@ -1,8 +1,8 @@
 """Everything that a console's pages follow, in one stream: a browser has six connections for one origin, in all tabs.
 
 The frames are those of the public streams: `listing` and `agent` of the listing, the journal's with the prefix
-`journal-`, and `past` and `step` of the samples. `hello` comes first, and `bye` last where
-the reader may look no longer.
+`journal-`, and `past` and `step` of the samples. `hello` comes first, and `bye` last where the reader may look no
+longer.
 """
 
 import asyncio

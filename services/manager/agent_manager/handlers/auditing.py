@@ -55,7 +55,6 @@ def _refusals(deed: Deed, handler: Handler) -> Handler:
 
 
 def _every_outcome(deed: Deed, handler: Handler) -> Handler:
-
     @wraps(handler)
     async def noted(request: AnyRequest, **parameters: Any) -> Any:  # noqa: ANN401  # whatever the handler has
         scope = cast("Scope", request.scope)

@@ -42,12 +42,10 @@ async def while_allowed(
     check: Callable[[], object],
     source: AsyncGenerator[bytes, None],
     farewell: Callable[[Problem], bytes] | None = None,
-    every_seconds: float | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """Give what `source` gives until `check`, asked every five seconds, raises a Problem; then the farewell."""
     refused, problems = asyncio.Event(), list[Problem]()
-    look_seconds = LOOK_SECONDS if every_seconds is None else every_seconds
-    looking = asyncio.create_task(_look(check, look_seconds, problems, refused))
+    looking = asyncio.create_task(_look(check, problems, refused))
     try:
         async with aclosing(ended_by(refused, source)) as frames:
             async for frame in frames:
@@ -61,9 +59,9 @@ async def while_allowed(
         await asyncio.wait([looking])
 
 
-async def _look(check: Callable[[], object], seconds: float, problems: list[Problem], refused: asyncio.Event) -> None:
+async def _look(check: Callable[[], object], problems: list[Problem], refused: asyncio.Event) -> None:
     while not problems:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(LOOK_SECONDS)  # nothing tells that a file or a session has changed
         try:
             check()
         except Problem as problem:

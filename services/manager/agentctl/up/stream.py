@@ -43,9 +43,8 @@ class Stream:
     def status(self, text: str) -> None:
         """Show `text` below all lines until it is replaced, none if empty; nothing where there is no terminal."""
         if self._in_place:
-            self._status = one_line(text)[
-                : shutil.get_terminal_size().columns - 1
-            ]  # a line that wraps cannot be erased
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be erased
+            self._status = one_line(text)[:width]
             self._put(_ERASE + self._status)
 
     def _write(self, name: str, text: str) -> None:
